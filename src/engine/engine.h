@@ -1,0 +1,80 @@
+/* engine.h - running the model: engine (shared, read-only) and session (one
+ * conversation, one thread).
+ *
+ * Two passes: prefill (many tokens of one prompt) and decode (one token, or a
+ * drafted few). A variant is chosen per call; the KV cache is shared by all
+ * variants of a session. */
+#ifndef ACI_ENGINE_ENGINE_H
+#define ACI_ENGINE_ENGINE_H
+
+#include "flow.h"
+#include "kernels/backend.h"
+#include "model/model.h"
+
+typedef struct aci_engine aci_engine;
+typedef struct aci_session aci_session;
+
+ac_status aci_engine_open(aci_engine **out, aci_memory *memory,
+                          const aci_model *model, aci_backend *backend,
+                          ac_error *error);
+void aci_engine_close(aci_engine *engine);
+
+ac_status aci_engine_session_open(aci_session **out, aci_engine *engine,
+                                  uint32_t n_context, uint32_t kv_bits,
+                                  ac_error *error);
+void aci_engine_session_close(aci_session *session);
+void aci_engine_session_reset(aci_session *session);
+
+/* Tokens held, and how many. */
+const int32_t *aci_engine_session_tokens(const aci_session *session,
+                                         size_t *n_tokens);
+uint32_t aci_engine_session_context(const aci_session *session);
+uint32_t aci_engine_session_kv_bits(const aci_session *session);
+
+/* May be called from any thread; checked between tokens and chunks. */
+void aci_engine_session_cancel(aci_session *session);
+
+/* Make the session hold exactly `tokens`: keeps the common prefix, drops the
+ * rest, prefills what is new in chunks. Afterwards the logits of the last
+ * token are in the session. At least the last token is always evaluated.
+ * AC_E_CONTEXT_FULL names both sizes. n_evaluated: tokens really computed. */
+ac_status aci_engine_prefill(aci_session *session, uint32_t *n_evaluated,
+                             const int32_t *tokens, size_t n_tokens,
+                             int32_t variant, ac_error *error);
+
+/* Sampling, limits and callbacks of a generation; the public options, plus what
+ * the api worked out of them. */
+typedef struct aci_generation {
+    const ac_generate_options *options; /* never NULL, complete size */
+    int32_t variant;
+    int32_t draft_variant;              /* -1: no speculation */
+    /* Called once per kept token; return non-zero to stop (end token, stop
+     * string, budget): the value becomes the stop reason (AC_STOP_*). */
+    uint32_t (*on_token)(int32_t token, float logprob,
+                         const ac_logprob *top, uint32_t n_top, void *user);
+    void *user;
+} aci_generation;
+
+typedef struct aci_generation_counts {
+    uint32_t generated, drafted, accepted;
+    uint32_t stop_reason;
+    uint64_t prefill_nanoseconds, decode_nanoseconds, queue_nanoseconds;
+} aci_generation_counts;
+
+/* Decode from where prefill left the session. AC_E_CANCELLED after a cancel;
+ * AC_E_NUMERIC when logits are not finite. Counts are valid in every case. */
+ac_status aci_engine_generate(aci_generation_counts *counts,
+                              aci_session *session,
+                              const aci_generation *generation,
+                              ac_error *error);
+
+/* Logits of every one of the last call's rows for scoring: evaluates `tokens`
+ * from an empty session, calling on_logits per position in order. */
+ac_status aci_engine_score(aci_session *session, const int32_t *tokens,
+                           size_t n_tokens, int32_t variant,
+                           void (*on_logits)(size_t position,
+                                             const aci_logits *logits,
+                                             void *user),
+                           void *user, ac_error *error);
+
+#endif

@@ -1,0 +1,179 @@
+/* backend.h - THE interface to a device: memory and about a dozen operations,
+ * filled once in kernels/cpu and once in cuda/.
+ *
+ * Activations between operations are float32, row-major, one row per token.
+ * The CPU runs each call to its end; CUDA queues it on the engine's stream and
+ * `synchronize` waits.
+ *
+ * The exactness contract, which every filling and every CPU level obeys:
+ *
+ *   Activations x are quantised per token and group of `group` columns:
+ *   8 bits:  a = round_even(x * 127 / m),   scale sa = m / 127
+ *   16 bits: a = round_even(x * 32512 / m), scale sa = m / 32512
+ *   with m = max|x| of the group (m = 0: all zero), the quotient computed as
+ *   one float multiplication by the float reciprocal 127.0f/m (32512.0f/m).
+ *   A 16-bit a is split a = 256*ah + al with al in [-128,127], |ah| <= 127.
+ *
+ *   Per row and group the integer sums are exact:
+ *     S  = sum w*a                       (8-bit activations; w is q or c)
+ *     H  = sum w*ah,  L = sum w*al       (16-bit activations; w is q or c)
+ *     weight_bits 16 adds: L += sum t*ah     (t*al, 2^-16 of the rest, is
+ *                                             left out by definition)
+ *   and become float32 by, groups in column order,
+ *     v   = (float)S                  or  fmaf((float)H, 256.0f, (float)L)
+ *           (weight_bits 16: v = fmaf((float)H, 65536.0f, (float)L * 256.0f))
+ *     acc = fmaf(v, sw * sa, acc)     sw: the float of the float16 scale,
+ *                                     times 1, 1/D or 1/(256*D) for 4, 8, 16
+ *                                     weight bits: sw = s * (1.0f/D) etc.
+ *   then the bias is added, then the residual.
+ *
+ *   So results do not depend on level, thread count, or how many tokens are
+ *   computed together: a batch of eight equals eight batches of one, bit for
+ *   bit. Everything else (norms, attention, activation functions) is computed
+ *   per row in a fixed order and keeps that promise within one level.
+ *
+ * An operation returns AC_OK or a failure with `error` filled. Shapes were
+ * checked when the model was loaded; operations assert them in debug. */
+#ifndef ACI_KERNELS_BACKEND_H
+#define ACI_KERNELS_BACKEND_H
+
+#include <stddef.h>
+#include <stdint.h>
+
+#include "agentcompress.h"
+#include "kernels/matrix.h"
+#include "platform/memory.h"
+#include "platform/threads.h"
+
+typedef struct aci_backend aci_backend;
+
+/* The key-value cache of one sequence and one layer:
+ * k, v [n_head_kv, capacity, head_dim], float16 or int8; for int8 a float16
+ * scale per (head, position): k_scales, v_scales [n_head_kv, capacity]. */
+typedef struct aci_kv {
+    void *k, *v;
+    uint16_t *k_scales, *v_scales; /* NULL when bits is 16 */
+    int32_t bits;                  /* 16 or 8 */
+    int32_t n_head_kv, head_dim;
+    int32_t capacity;              /* positions */
+} aci_kv;
+
+/* Consecutive rows that belong to one sequence. Row first_row + i sits at
+ * position first_position + i. A prefill is one span; a batch of decoding
+ * sequences is one span each of one row. */
+typedef struct aci_span {
+    int32_t first_row, n_rows;
+    int32_t first_position;
+    const aci_kv *kv;              /* of the layer at hand */
+} aci_span;
+
+/* Rotary position embedding: one inverse frequency per pair, made at open from
+ * rope_theta and scaling. `interleaved` 0: pairs (i, i + n/2), the Hugging
+ * Face order; 1: pairs (2i, 2i+1). */
+typedef struct aci_rope {
+    const float *inverse_frequency; /* [n_rotary / 2] */
+    int32_t n_rotary;               /* <= head_dim */
+    int32_t interleaved;
+    float magnitude;                /* yarn's attention factor; else 1 */
+} aci_rope;
+
+typedef struct aci_attention {
+    int32_t n_head, n_head_kv, head_dim;
+    int32_t window;                 /* positions seen back; 0: all */
+    float scale;                    /* 1 / sqrt(head_dim) */
+    const float *q_norm, *k_norm;   /* [head_dim] or NULL (Qwen3) */
+    float norm_eps;
+    aci_rope rope;
+} aci_attention;
+
+/* Where a product goes. */
+typedef struct aci_product {
+    aci_linear linear;
+    float *out;                     /* [n_rows, out_stride] */
+    size_t out_stride;              /* in floats, >= n_out */
+    int32_t accumulate;             /* 1: out += (residual) */
+} aci_product;
+
+typedef struct aci_backend_operations {
+    /* out [n_rows, n_in of table] = rows `tokens` of the embedding table. */
+    ac_status (*embed)(aci_backend *backend, float *out,
+                       const aci_linear *table, const int32_t *tokens,
+                       int32_t n_rows, ac_error *error);
+
+    /* RMSNorm (Zhang, Sennrich 2019): out = x / sqrt(mean x^2 + eps) * w.
+     * out may be x. */
+    ac_status (*norm)(aci_backend *backend, float *out, const float *x,
+                      const float *weight, int32_t n_rows, int32_t width,
+                      float eps, ac_error *error);
+
+    /* Several products of the same input: q, k and v; or one. When norm_weight
+     * is not NULL x goes through RMSNorm first. x [n_rows, x_stride]; all
+     * products share n_in. */
+    ac_status (*project)(aci_backend *backend, const aci_product *products,
+                         int32_t n_products, const float *x, size_t x_stride,
+                         const float *norm_weight, float norm_eps,
+                         int32_t n_rows, ac_error *error);
+
+    /* Gated feed-forward input: out = silu(gate(x)) * up(x) after RMSNorm;
+     * out [n_rows, n_ff]. `scratch` [n_rows, n_ff]. */
+    ac_status (*gate)(aci_backend *backend, float *out, float *scratch,
+                      const aci_linear *gate, const aci_linear *up,
+                      const float *x, const float *norm_weight, float norm_eps,
+                      int32_t n_rows, ac_error *error);
+
+    /* q/k norm, rotary positions, then k and v are written to the cache.
+     * q [n_rows, n_head*head_dim] is changed in place. */
+    ac_status (*rotate_append)(aci_backend *backend, float *q, float *k,
+                               const float *v, const aci_span *spans,
+                               int32_t n_spans,
+                               const aci_attention *attention,
+                               ac_error *error);
+
+    /* Causal grouped-query attention over the cache (online softmax, Milakov,
+     * Gimelshein 2018); out [n_rows, n_head*head_dim]. */
+    ac_status (*attend)(aci_backend *backend, float *out, const float *q,
+                        const aci_span *spans, int32_t n_spans,
+                        const aci_attention *attention, ac_error *error);
+
+    /* Device memory. `host_to` and `to_host` copy; on the CPU they are
+     * memcpy. */
+    void *(*allocate)(aci_backend *backend, size_t bytes);
+    void (*release)(aci_backend *backend, void *memory);
+    ac_status (*host_to)(aci_backend *backend, void *device, const void *host,
+                         size_t bytes, ac_error *error);
+    ac_status (*to_host)(aci_backend *backend, void *host, const void *device,
+                         size_t bytes, ac_error *error);
+
+    /* Make matrix planes reachable by the device; on the CPU nothing. */
+    ac_status (*adopt)(aci_backend *backend, aci_matrix *matrix,
+                       ac_error *error);
+
+    ac_status (*synchronize)(aci_backend *backend, ac_error *error);
+    void (*close)(aci_backend *backend);
+} aci_backend_operations;
+
+struct aci_backend {
+    const aci_backend_operations *operations;
+    aci_memory *memory;
+    aci_pool *pool;
+    char description[160]; /* "cpu avx512-vnni, 2 threads" */
+};
+
+/* Limits the loader enforces so that integer sums stay exact and buffers
+ * bounded. */
+enum { ACI_MAX_ROWS = 512, ACI_MAX_SPANS = 64, ACI_MAX_PRODUCTS = 4 };
+
+/* aci_kernels_cpu_open: `level` NULL picks the best the processor has;
+ * "reference", "avx2", "avx512" force one (AC_E_UNSUPPORTED when the processor
+ * lacks it). max_width: the largest n_in or n_ff of the model; scratch for
+ * ACI_MAX_ROWS rows of it is allocated now, operations allocate nothing. */
+ac_status aci_kernels_cpu_open(aci_backend **out, aci_memory *memory,
+                               aci_pool *pool, const char *level,
+                               int32_t max_width, ac_error *error);
+
+/* aci_cuda_open: AC_E_DEVICE with the reason where there is no usable GPU or
+ * the library was built without CUDA. */
+ac_status aci_cuda_open(aci_backend **out, aci_memory *memory, int32_t device,
+                        int32_t max_width, ac_error *error);
+
+#endif

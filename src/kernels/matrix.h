@@ -1,0 +1,112 @@
+/* matrix.h - how a weight matrix lies in memory, on disk, CPU and GPU alike.
+ *
+ * W [n_out, n_in] is cut into strips of 16 rows and tiles of 16 rows x 64
+ * columns ("T16x64"). Strips follow one another; inside a strip the tiles go
+ * along the columns, so every reader sees one sequential stream per plane.
+ * n_out is padded to 16 and n_in to `n_in_padded` (a multiple of 128) with
+ * zero weights.
+ *
+ * A weight is held in up to three planes, each refining the last:
+ *
+ *     plane A   q in [-8,7]      w4  = q * s
+ *     plane B   r in [-8,7]      w8  = (D*q + r) * s / D           = c * s/D
+ *     plane C   t in [-127,127]  w16 = (256*c + t) * s / (256*D)
+ *
+ * with one float16 scale s per row and group of `group` columns (32, 64 or
+ * 128; a group never crosses a tile unless it is 128), and one small integer
+ * D = `ratio` (8..14) per matrix. int4 reads A; int8 reads A and B; full reads
+ * all three. So -120 <= c <= 105: two products with an int8 fit int16, which
+ * AVX2's maddubs needs.
+ *
+ * Tile of plane A or B, 512 bytes: a 64-byte line for each row pair (g, g+8),
+ * g = 0..7. The 8-byte word i of that line belongs to row g + 8*(i & 1) and
+ * columns 16*(i >> 1) .. +15: byte b holds column b in its low nibble and
+ * column b+8 in its high nibble, both offset by 8 (stored = value + 8).
+ *
+ *     line g:  | row g, k 0-15 | row g+8, k 0-15 | row g, k 16-31 | ...
+ *
+ * Tile of plane C, 1024 bytes: for each row pair 128 bytes; the first 64 are
+ * the columns of the low nibbles, the next 64 those of the high nibbles, in
+ * the same byte order; stored = value + 128.
+ *
+ * Scales: [n_strip][n_in_padded / group][16] float16, one per row of the
+ * strip.
+ *
+ * The same bytes feed vpdpbusd on a 64-byte line, m16n8k32 and wgmma A
+ * fragments on 16-byte pieces. docs/formats.md has the file around them. */
+#ifndef ACI_KERNELS_MATRIX_H
+#define ACI_KERNELS_MATRIX_H
+
+#include <stddef.h>
+#include <stdint.h>
+
+enum {
+    ACI_STRIP_ROWS = 16,
+    ACI_TILE_COLUMNS = 64,
+    ACI_COLUMN_PADDING = 128,
+    ACI_NIBBLE_TILE_BYTES = 512,
+    ACI_BYTE_TILE_BYTES = 1024
+};
+
+typedef struct aci_matrix {
+    int32_t n_out, n_in;       /* logical shape */
+    int32_t n_in_padded;       /* multiple of 128 */
+    int32_t n_strip;           /* ceil(n_out / 16) */
+    int32_t group;             /* 32, 64, 128; 0: float32 only */
+    int32_t ratio;             /* D */
+    const uint8_t *plane_a;    /* NULL when the matrix is float32 */
+    const uint8_t *plane_b;
+    const uint8_t *plane_c;
+    const uint16_t *scales;
+    const float *dense;        /* [n_out, n_in] float32, or NULL */
+} aci_matrix;
+
+/* One product of a variant: which planes to read, at which activation
+ * precision. Bias, when there is one, is [n_out] float32. */
+typedef struct aci_linear {
+    const aci_matrix *weight;
+    const float *bias;         /* NULL: none */
+    int32_t weight_bits;       /* 4, 8, 16; 32: weight->dense */
+    int32_t activation_bits;   /* 8 or 16; 32 with dense */
+} aci_linear;
+
+/* Bytes of each part of a matrix of this padded shape. */
+static inline size_t aci_matrix_nibble_bytes(const aci_matrix *m)
+{
+    return (size_t)m->n_strip * (size_t)(m->n_in_padded / ACI_TILE_COLUMNS) *
+           ACI_NIBBLE_TILE_BYTES;
+}
+
+static inline size_t aci_matrix_scale_bytes(const aci_matrix *m)
+{
+    return (size_t)m->n_strip * (size_t)(m->n_in_padded / m->group) *
+           ACI_STRIP_ROWS * sizeof(uint16_t);
+}
+
+/* Where element (row, column) of a nibble plane lies: byte offset, and the
+ * shift (0 or 4) of its nibble. Plane C: byte offset alone. */
+static inline size_t aci_matrix_nibble_at(const aci_matrix *m, int32_t row,
+                                          int32_t column, int *shift)
+{
+    size_t tiles = (size_t)(m->n_in_padded / ACI_TILE_COLUMNS);
+    size_t tile = (size_t)(row / 16) * tiles + (size_t)(column / 64);
+    int32_t r = row % 16, k = column % 64;
+
+    *shift = (k & 8) ? 4 : 0;
+    return tile * ACI_NIBBLE_TILE_BYTES +
+           (size_t)(64 * (r & 7) + 8 * (2 * (k >> 4) + (r >> 3)) + (k & 7));
+}
+
+static inline size_t aci_matrix_byte_at(const aci_matrix *m, int32_t row,
+                                        int32_t column)
+{
+    size_t tiles = (size_t)(m->n_in_padded / ACI_TILE_COLUMNS);
+    size_t tile = (size_t)(row / 16) * tiles + (size_t)(column / 64);
+    int32_t r = row % 16, k = column % 64;
+
+    return tile * ACI_BYTE_TILE_BYTES +
+           (size_t)(128 * (r & 7) + ((k & 8) ? 64 : 0) +
+                    8 * (2 * (k >> 4) + (r >> 3)) + (k & 7));
+}
+
+#endif

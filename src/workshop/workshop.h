@@ -1,0 +1,34 @@
+/* workshop.h - making what the stages use: zoos and predictors. */
+#ifndef ACI_WORKSHOP_WORKSHOP_H
+#define ACI_WORKSHOP_WORKSHOP_H
+
+#include "model/checkpoint.h"
+#include "platform/memory.h"
+#include "platform/threads.h"
+
+/* compress/: writes weights.acw and zoo.json of `checkpoint` into `folder`
+ * (an existing temporary directory; the api adds tokenizer and predictor and
+ * commits). */
+ac_status aci_workshop_compress(aci_memory *memory, aci_pool *pool,
+                                const aci_checkpoint *checkpoint,
+                                const char *folder,
+                                const ac_compress_options *options,
+                                ac_error *error);
+
+/* compress/: the same with random weights of a named shape
+ * ("llama-3.2-1b", "smollm-135m", "tiny"); writes a small byte-level
+ * tokenizer's size into the shape. AC_E_NOT_FOUND lists the names. */
+ac_status aci_workshop_synthesize(aci_memory *memory, aci_pool *pool,
+                                  const char *shape_name, const char *folder,
+                                  const ac_compress_options *options,
+                                  ac_error *error);
+
+/* train/: learns a predictor from outcomes. */
+ac_status aci_workshop_train_predictor(aci_memory *memory,
+                                       ac_train_report *report,
+                                       const char *outcomes_path,
+                                       const char *predictor_path,
+                                       const ac_train_options *options,
+                                       ac_error *error);
+
+#endif
