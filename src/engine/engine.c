@@ -1,0 +1,266 @@
+/* engine.c - opening a model on a device.
+ *
+ * Norms and biases are placed on the device, matrices are adopted where they
+ * lie, and for every variant a plan is laid out: which planes each product
+ * reads. Nothing here changes after open. */
+#include <string.h>
+
+#include "engine/engine_internal.h"
+#include "platform/error.h"
+
+/* A chunk's buffers stay under this, so that a big model's session keeps to
+ * its memory promise. */
+#define WORKSPACE_BYTES ((size_t)32 << 20)
+
+/* ---- placing vectors ------------------------------------------------------ */
+
+/* Every vector of a layer with its length, so that counting, copying and
+ * replacing are one loop. */
+typedef struct vector_slot {
+    const float **pointer;
+    size_t n;
+} vector_slot;
+
+enum { VECTORS_PER_LAYER = 11 };
+
+static void layer_vectors(vector_slot *out, aci_layer *layer,
+                          const aci_shape *shape)
+{
+    size_t embd = (size_t)shape->n_embd, ff = (size_t)shape->n_ff;
+    size_t dim = (size_t)shape->head_dim;
+    size_t q = (size_t)shape->n_head * dim;
+    size_t kv = (size_t)shape->n_head_kv * dim;
+    const vector_slot all[VECTORS_PER_LAYER] = {
+        { &layer->attn_norm, embd }, { &layer->ffn_norm, embd },
+        { &layer->q_norm, dim },     { &layer->k_norm, dim },
+        { &layer->q_bias, q },       { &layer->k_bias, kv },
+        { &layer->v_bias, kv },      { &layer->o_bias, embd },
+        { &layer->gate_bias, ff },   { &layer->up_bias, ff },
+        { &layer->down_bias, embd },
+    };
+
+    memcpy(out, all, sizeof all);
+}
+
+static size_t count_vectors(aci_engine *engine)
+{
+    const aci_shape *shape = &engine->model->shape;
+    size_t n = (size_t)shape->n_embd;
+    int32_t l;
+    int i;
+
+    for (l = 0; l < shape->n_layer; l++) {
+        vector_slot slots[VECTORS_PER_LAYER];
+
+        layer_vectors(slots, &engine->layers[l], shape);
+        for (i = 0; i < VECTORS_PER_LAYER; i++)
+            n += *slots[i].pointer ? slots[i].n : 0;
+    }
+    return n;
+}
+
+static ac_status place_vectors(aci_engine *engine, ac_error *error)
+{
+    const aci_shape *shape = &engine->model->shape;
+    aci_backend *backend = engine->backend;
+    float *at;
+    int32_t l;
+    int i;
+    ac_status status;
+
+    engine->vectors = backend->operations->allocate(
+        backend, count_vectors(engine) * sizeof(float));
+    if (engine->vectors == NULL)
+        return aci_platform_fail_memory(error, "norms and biases");
+    at = engine->vectors;
+    engine->final_norm = at;
+    status = backend->operations->host_to(
+        backend, at, engine->model->final_norm,
+        (size_t)shape->n_embd * sizeof(float), error);
+    at += shape->n_embd;
+    for (l = 0; l < shape->n_layer && status == AC_OK; l++) {
+        vector_slot slots[VECTORS_PER_LAYER];
+
+        layer_vectors(slots, &engine->layers[l], shape);
+        for (i = 0; i < VECTORS_PER_LAYER && status == AC_OK; i++) {
+            if (*slots[i].pointer == NULL)
+                continue;
+            status = backend->operations->host_to(
+                backend, at, *slots[i].pointer, slots[i].n * sizeof(float),
+                error);
+            *slots[i].pointer = at;
+            at += slots[i].n;
+        }
+    }
+    return status;
+}
+
+static ac_status place_matrices(aci_engine *engine, ac_error *error)
+{
+    aci_backend *backend = engine->backend;
+    int32_t l;
+    int i;
+    ac_status status = backend->operations->adopt(backend, &engine->embed,
+                                                  error);
+
+    if (status == AC_OK && engine->model->shape.tied_embeddings)
+        engine->head = engine->embed;
+    else if (status == AC_OK)
+        status = backend->operations->adopt(backend, &engine->head, error);
+    for (l = 0; l < engine->model->shape.n_layer && status == AC_OK; l++) {
+        aci_layer *y = &engine->layers[l];
+        aci_matrix *all[] = { &y->q, &y->k, &y->v, &y->o,
+                              &y->gate, &y->up, &y->down };
+
+        for (i = 0; i < 7 && status == AC_OK; i++)
+            status = backend->operations->adopt(backend, all[i], error);
+    }
+    return status;
+}
+
+/* ---- plans ---------------------------------------------------------------- */
+
+static aci_linear linear(const aci_matrix *weight, const float *bias,
+                         int32_t weight_bits, int32_t activation_bits)
+{
+    aci_linear out = { weight, bias, weight_bits, activation_bits };
+
+    /* The full weights are 16 bits wide and deserve such activations. */
+    if (weight_bits == 16)
+        out.activation_bits = 16;
+    return out;
+}
+
+static ac_status make_plan(aci_plan *plan, aci_engine *engine,
+                           const aci_variant *variant, ac_error *error)
+{
+    int32_t n = engine->model->shape.n_layer, l;
+    int32_t w = variant->weight_bits, a = variant->activation_bits;
+
+    plan->layers = aci_platform_alloc_zeroed(engine->memory, (size_t)n,
+                                             sizeof *plan->layers);
+    if (plan->layers == NULL)
+        return aci_platform_fail_memory(error, "a variant's plan");
+    plan->embed = linear(&engine->embed, NULL, variant->embed_bits, a);
+    plan->head = linear(&engine->head, NULL, variant->head_bits, a);
+    for (l = 0; l < n; l++) {
+        const aci_layer *y = &engine->layers[l];
+
+        plan->layers[l] = (aci_layer_plan){
+            .q = linear(&y->q, y->q_bias, w, a),
+            .k = linear(&y->k, y->k_bias, w, a),
+            .v = linear(&y->v, y->v_bias, w, a),
+            .o = linear(&y->o, y->o_bias, w, a),
+            .gate = linear(&y->gate, y->gate_bias, w, a),
+            .up = linear(&y->up, y->up_bias, w, a),
+            .down = linear(&y->down, y->down_bias, w, a),
+        };
+    }
+    return AC_OK;
+}
+
+/* ---- workspace ------------------------------------------------------------ */
+
+static float *reserve(aci_engine *engine, size_t rows, size_t width)
+{
+    return engine->backend->operations->allocate(
+        engine->backend, rows * width * sizeof(float));
+}
+
+static ac_status make_workspace(aci_engine *engine, ac_error *error)
+{
+    const aci_shape *shape = &engine->model->shape;
+    aci_workspace *work = &engine->workspace;
+    size_t dim = (size_t)shape->head_dim;
+    size_t q = (size_t)shape->n_head * dim;
+    size_t kv = (size_t)shape->n_head_kv * dim;
+    size_t embd = (size_t)shape->n_embd, ff = (size_t)shape->n_ff;
+    size_t row_bytes = (embd + 2 * q + 2 * kv + 2 * ff) * sizeof(float);
+    size_t rows = WORKSPACE_BYTES / row_bytes / 64 * 64;
+
+    if (rows > ACI_MAX_ROWS)
+        rows = ACI_MAX_ROWS;
+    if (rows < 64)
+        rows = 64;
+    work->rows = (int32_t)rows;
+    work->x = reserve(engine, rows, embd);
+    work->q = reserve(engine, rows, q);
+    work->attended = reserve(engine, rows, q);
+    work->k = reserve(engine, rows, kv);
+    work->v = reserve(engine, rows, kv);
+    work->hidden = reserve(engine, rows, ff);
+    work->scratch = reserve(engine, rows, ff);
+    if (work->x && work->q && work->attended && work->k && work->v &&
+        work->hidden && work->scratch)
+        return AC_OK;
+    return aci_platform_fail_memory(error, "the forward pass");
+}
+
+/* ---- open and close ------------------------------------------------------- */
+
+ac_status aci_engine_open(aci_engine **out, aci_memory *memory,
+                          const aci_model *model, aci_backend *backend,
+                          ac_error *error)
+{
+    size_t layers_bytes = (size_t)model->shape.n_layer * sizeof(aci_layer);
+    aci_engine *engine = aci_platform_alloc_zeroed(memory, 1, sizeof *engine);
+    ac_status status;
+    int32_t i;
+
+    *out = NULL;
+    if (engine == NULL)
+        return aci_platform_fail_memory(error, "the engine");
+    engine->memory = memory;
+    engine->model = model;
+    engine->backend = backend;
+    engine->embed = model->embed;
+    engine->head = model->head;
+    engine->layers = aci_platform_alloc(memory, layers_bytes);
+    if (engine->layers == NULL) {
+        status = aci_platform_fail_memory(error, "the layers");
+        goto out;
+    }
+    memcpy(engine->layers, model->layers, layers_bytes);
+    status = place_vectors(engine, error);
+    if (status == AC_OK)
+        status = place_matrices(engine, error);
+    for (i = 0; i < model->n_variants && status == AC_OK; i++)
+        status = make_plan(&engine->plans[i], engine, &model->variants[i],
+                           error);
+    if (status == AC_OK)
+        status = make_workspace(engine, error);
+    if (status == AC_OK)
+        status = aci_platform_mutex_create(&engine->device_lock, memory,
+                                           error);
+out:
+    if (status == AC_OK)
+        *out = engine;
+    else
+        aci_engine_close(engine);
+    return status;
+}
+
+void aci_engine_close(aci_engine *engine)
+{
+    aci_workspace *work;
+    int32_t i;
+
+    if (engine == NULL)
+        return;
+    work = &engine->workspace;
+    {
+        float *blocks[] = { work->x, work->q, work->attended, work->k,
+                            work->v, work->hidden, work->scratch,
+                            engine->vectors };
+
+        for (i = 0; i < 8; i++)
+            if (blocks[i])
+                engine->backend->operations->release(engine->backend,
+                                                     blocks[i]);
+    }
+    for (i = 0; i < AC_MAX_VARIANTS; i++)
+        aci_platform_free(engine->memory, engine->plans[i].layers);
+    aci_platform_mutex_free(engine->device_lock);
+    aci_platform_free(engine->memory, engine->layers);
+    aci_platform_free(engine->memory, engine);
+}

@@ -1,0 +1,85 @@
+/* engine_internal.h - what the files of engine/ share: the opened engine, the
+ * session, and the one forward pass both are for. */
+#ifndef ACI_ENGINE_ENGINE_INTERNAL_H
+#define ACI_ENGINE_ENGINE_INTERNAL_H
+
+#include <stdatomic.h>
+
+#include "engine/engine.h"
+#include "engine/sampler.h"
+
+enum {
+    ACI_MAX_DRAFT = 7,                  /* tokens drafted ahead */
+    ACI_LOGIT_ROWS = ACI_MAX_DRAFT + 1  /* rows verified at once */
+};
+
+/* One layer as one variant runs it. */
+typedef struct aci_layer_plan {
+    aci_linear q, k, v, o, gate, up, down;
+} aci_layer_plan;
+
+typedef struct aci_plan {
+    aci_linear embed, head;
+    aci_layer_plan *layers;  /* [n_layer] */
+} aci_plan;
+
+/* Buffers of one forward pass, on the device; [rows, ...] float32. */
+typedef struct aci_workspace {
+    float *x;                /* [rows, n_embd] the residual stream */
+    float *q, *attended;     /* [rows, n_head * head_dim] */
+    float *k, *v;            /* [rows, n_head_kv * head_dim] */
+    float *hidden, *scratch; /* [rows, n_ff] */
+    int32_t rows;            /* longest chunk */
+} aci_workspace;
+
+struct aci_engine {
+    aci_memory *memory;
+    const aci_model *model;
+    aci_backend *backend;
+    aci_layer *layers;       /* [n_layer] as placed on the device */
+    aci_matrix embed, head;
+    float *final_norm;
+    float *vectors;          /* device block behind norms and biases */
+    aci_plan plans[AC_MAX_VARIANTS];
+    aci_workspace workspace; /* used under `device_lock` */
+    aci_mutex *device_lock;  /* one forward pass at a time */
+};
+
+struct aci_session {
+    aci_engine *engine;
+    int32_t *tokens;         /* [n_context] the conversation */
+    uint8_t *token_variant;  /* [n_context] who computed its cache entry */
+    size_t n_tokens;         /* held */
+    size_t n_cached;         /* of those, in the KV cache; <= n_tokens */
+    uint32_t n_context, kv_bits;
+    aci_kv *kv;              /* [n_layer] */
+    void *kv_block;          /* device memory behind them */
+    aci_attention *attention; /* [n_layer] */
+    float *inverse_frequency; /* [head_dim / 2] */
+    float *device_logits;    /* [ACI_LOGIT_ROWS, n_vocab] */
+    float *logits;           /* the same on the host; may be equal */
+    int32_t last_row;        /* row of `logits` that continues the text */
+    int32_t logits_valid;    /* 1: `last_row` belongs to the last token */
+    aci_sampler sampler;
+    _Atomic int cancelled;
+    uint64_t queue_nanoseconds; /* waited for the device, running sum */
+};
+
+/* Runs `n_rows` tokens at positions first_position.. through the model and
+ * writes their keys and values to the session's cache. `logits` NULL, or
+ * device memory [n_logits, n_vocab] for the last n_logits rows. */
+ac_status aci_engine_forward(aci_session *session, int32_t variant,
+                             const int32_t *tokens, int32_t n_rows,
+                             int32_t first_position, float *logits,
+                             int32_t n_logits, ac_error *error);
+
+/* Evaluates session->tokens[n_cached .. n_tokens) in chunks and leaves the
+ * last token's logits on the host. */
+ac_status aci_engine_catch_up(aci_session *session, int32_t variant,
+                              ac_error *error);
+
+/* Brings the first n_rows rows of device_logits to the host. */
+ac_status aci_engine_fetch_logits(aci_session *session, int32_t n_rows,
+                                  ac_error *error);
+
+#endif
