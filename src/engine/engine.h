@@ -34,11 +34,20 @@ uint32_t aci_engine_session_kv_bits(const aci_session *session);
 /* May be called from any thread; checked between tokens and chunks. */
 void aci_engine_session_cancel(aci_session *session);
 
+/* What a request came to: prefill starts it from zero, generate adds. */
+typedef struct aci_counts {
+    uint32_t cached, evaluated;             /* prompt tokens */
+    uint32_t generated, drafted, accepted;
+    uint32_t stop_reason;                   /* AC_STOP_* */
+    uint64_t prefill_nanoseconds, decode_nanoseconds;
+    uint64_t queue_nanoseconds;             /* waiting; in neither of them */
+} aci_counts;
+
 /* Make the session hold exactly `tokens`: keeps the common prefix, drops the
  * rest, prefills what is new in chunks. Afterwards the logits of the last
  * token are in the session. At least the last token is always evaluated.
- * AC_E_CONTEXT_FULL names both sizes. n_evaluated: tokens really computed. */
-ac_status aci_engine_prefill(aci_session *session, uint32_t *n_evaluated,
+ * AC_E_CONTEXT_FULL names both sizes and leaves the session as it was. */
+ac_status aci_engine_prefill(aci_counts *counts, aci_session *session,
                              const int32_t *tokens, size_t n_tokens,
                              int32_t variant, ac_error *error);
 
@@ -55,15 +64,9 @@ typedef struct aci_generation {
     void *user;
 } aci_generation;
 
-typedef struct aci_generation_counts {
-    uint32_t generated, drafted, accepted;
-    uint32_t stop_reason;
-    uint64_t prefill_nanoseconds, decode_nanoseconds, queue_nanoseconds;
-} aci_generation_counts;
-
 /* Decode from where prefill left the session. AC_E_CANCELLED after a cancel;
  * AC_E_NUMERIC when logits are not finite. Counts are valid in every case. */
-ac_status aci_engine_generate(aci_generation_counts *counts,
+ac_status aci_engine_generate(aci_counts *counts,
                               aci_session *session,
                               const aci_generation *generation,
                               ac_error *error);

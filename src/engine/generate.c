@@ -7,8 +7,6 @@
  * long as it guessed the same. A row's logits do not depend on how many rows
  * are computed together (backend.h), so the text is the same to the last
  * character. Rejected rows' cache entries are overwritten by what follows. */
-#include <string.h>
-
 #include "engine/engine_internal.h"
 #include "platform/clock.h"
 #include "platform/error.h"
@@ -17,7 +15,7 @@
 typedef struct run {
     aci_session *session;
     const aci_generation *generation;
-    aci_generation_counts *counts;
+    aci_counts *counts;
     uint32_t max_tokens;
     int32_t draft_length; /* adapts between 1 and ACI_MAX_DRAFT */
 } run;
@@ -185,7 +183,7 @@ static ac_status decode_speculative(run *r, ac_error *error)
     return status;
 }
 
-ac_status aci_engine_generate(aci_generation_counts *counts,
+ac_status aci_engine_generate(aci_counts *counts,
                               aci_session *session,
                               const aci_generation *generation,
                               ac_error *error)
@@ -197,7 +195,6 @@ ac_status aci_engine_generate(aci_generation_counts *counts,
               options->max_tokens ? options->max_tokens : 256, 3 };
     ac_status status;
 
-    memset(counts, 0, sizeof *counts);
     if (!session->logits_valid)
         return aci_platform_fail(error, AC_E_INTERNAL,
                                  "there was nothing to continue");
@@ -208,8 +205,9 @@ ac_status aci_engine_generate(aci_generation_counts *counts,
         status = decode_speculative(&r, error);
     else
         status = decode_plain(&r, error);
-    counts->queue_nanoseconds = session->queue_nanoseconds - queued;
+    queued = session->queue_nanoseconds - queued;
+    counts->queue_nanoseconds += queued;
     counts->decode_nanoseconds = aci_platform_monotonic_nanoseconds() - began -
-                                 counts->queue_nanoseconds;
+                                 queued;
     return status;
 }

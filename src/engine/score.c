@@ -15,25 +15,6 @@ static int32_t score_rows(const aci_session *session)
     return rows > 0 ? (int32_t)rows : 1;
 }
 
-static ac_status check_tokens(const aci_session *session,
-                              const int32_t *tokens, size_t n_tokens,
-                              ac_error *error)
-{
-    size_t i;
-
-    if (n_tokens > session->n_context)
-        return aci_platform_fail(
-            error, AC_E_CONTEXT_FULL,
-            "there were %zu tokens, the session holds %u", n_tokens,
-            session->n_context);
-    for (i = 0; i < n_tokens; i++)
-        if (tokens[i] < 0 || tokens[i] >= session->engine->model->shape.n_vocab)
-            return aci_platform_fail(error, AC_E_ARGUMENT,
-                                     "token %d was outside the vocabulary",
-                                     (int)tokens[i]);
-    return AC_OK;
-}
-
 ac_status aci_engine_score(aci_session *session, const int32_t *tokens,
                            size_t n_tokens, int32_t variant,
                            void (*on_logits)(size_t position,
@@ -46,7 +27,7 @@ ac_status aci_engine_score(aci_session *session, const int32_t *tokens,
     int32_t rows = score_rows(session), i;
     size_t row_bytes = (size_t)n_vocab * sizeof(float), at;
     float *device = NULL, *host = NULL;
-    ac_status status = check_tokens(session, tokens, n_tokens, error);
+    ac_status status = aci_engine_check_tokens(session, tokens, n_tokens, error);
 
     if (status != AC_OK)
         return status;

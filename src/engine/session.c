@@ -9,6 +9,7 @@
 #include <string.h>
 
 #include "engine/engine_internal.h"
+#include "platform/clock.h"
 #include "platform/error.h"
 
 /* ---- open and close ------------------------------------------------------- */
@@ -266,14 +267,12 @@ static size_t reusable_prefix(const aci_session *session,
     return i;
 }
 
-ac_status aci_engine_prefill(aci_session *session, uint32_t *n_evaluated,
-                             const int32_t *tokens, size_t n_tokens,
-                             int32_t variant, ac_error *error)
+ac_status aci_engine_check_tokens(const aci_session *session,
+                                  const int32_t *tokens, size_t n_tokens,
+                                  ac_error *error)
 {
-    size_t kept, i;
+    size_t i;
 
-    *n_evaluated = 0;
-    atomic_store_explicit(&session->cancelled, 0, memory_order_relaxed);
     if (n_tokens == 0)
         return aci_platform_fail(error, AC_E_ARGUMENT,
                                  "the prompt had no tokens");
@@ -283,16 +282,39 @@ ac_status aci_engine_prefill(aci_session *session, uint32_t *n_evaluated,
             "the prompt had %zu tokens, the session holds %u", n_tokens,
             session->n_context);
     for (i = 0; i < n_tokens; i++)
-        if (tokens[i] < 0 || tokens[i] >= session->engine->model->shape.n_vocab)
+        if (tokens[i] < 0 ||
+            tokens[i] >= session->engine->model->shape.n_vocab)
             return aci_platform_fail(error, AC_E_ARGUMENT,
                                      "token %d was outside the vocabulary",
                                      (int)tokens[i]);
+    return AC_OK;
+}
+
+ac_status aci_engine_prefill(aci_counts *counts, aci_session *session,
+                             const int32_t *tokens, size_t n_tokens,
+                             int32_t variant, ac_error *error)
+{
+    uint64_t began = aci_platform_monotonic_nanoseconds();
+    uint64_t queued = session->queue_nanoseconds;
+    size_t kept;
+    ac_status status;
+
+    memset(counts, 0, sizeof *counts);
+    atomic_store_explicit(&session->cancelled, 0, memory_order_relaxed);
+    status = aci_engine_check_tokens(session, tokens, n_tokens, error);
+    if (status != AC_OK)
+        return status;
     kept = reusable_prefix(session, tokens, n_tokens, variant);
     if (kept == n_tokens) /* its logits may be gone: do the last one again */
         kept--;
     memmove(session->tokens, tokens, n_tokens * sizeof(int32_t));
     session->n_tokens = n_tokens;
     session->n_cached = kept;
-    *n_evaluated = (uint32_t)(n_tokens - kept);
-    return aci_engine_catch_up(session, variant, error);
+    status = aci_engine_catch_up(session, variant, error);
+    counts->cached = (uint32_t)kept;
+    counts->evaluated = (uint32_t)(session->n_cached - kept);
+    counts->queue_nanoseconds = session->queue_nanoseconds - queued;
+    counts->prefill_nanoseconds = aci_platform_monotonic_nanoseconds() -
+                                  began - counts->queue_nanoseconds;
+    return status;
 }
