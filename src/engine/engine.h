@@ -34,6 +34,11 @@ uint32_t aci_engine_session_kv_bits(const aci_session *session);
 /* May be called from any thread; checked between tokens and chunks. */
 void aci_engine_session_cancel(aci_session *session);
 
+/* At least one token, no more than the context, all in the vocabulary. */
+ac_status aci_engine_check_prompt(const aci_session *session,
+                                  const int32_t *tokens, size_t n_tokens,
+                                  ac_error *error);
+
 /* What a request came to: prefill starts it from zero, generate adds. */
 typedef struct aci_counts {
     uint32_t cached, evaluated;             /* prompt tokens */

@@ -73,11 +73,6 @@ ac_status aci_engine_forward(aci_session *session, int32_t variant,
                              int32_t first_position, float *logits,
                              int32_t n_logits, ac_error *error);
 
-/* At least one, at most the context, all in the vocabulary. */
-ac_status aci_engine_check_tokens(const aci_session *session,
-                                  const int32_t *tokens, size_t n_tokens,
-                                  ac_error *error);
-
 /* Evaluates session->tokens[n_cached .. n_tokens) in chunks and leaves the
  * last token's logits on the host. */
 ac_status aci_engine_catch_up(aci_session *session, int32_t variant,

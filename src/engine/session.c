@@ -267,7 +267,7 @@ static size_t reusable_prefix(const aci_session *session,
     return i;
 }
 
-ac_status aci_engine_check_tokens(const aci_session *session,
+ac_status aci_engine_check_prompt(const aci_session *session,
                                   const int32_t *tokens, size_t n_tokens,
                                   ac_error *error)
 {
@@ -301,7 +301,7 @@ ac_status aci_engine_prefill(aci_counts *counts, aci_session *session,
 
     memset(counts, 0, sizeof *counts);
     atomic_store_explicit(&session->cancelled, 0, memory_order_relaxed);
-    status = aci_engine_check_tokens(session, tokens, n_tokens, error);
+    status = aci_engine_check_prompt(session, tokens, n_tokens, error);
     if (status != AC_OK)
         return status;
     kept = reusable_prefix(session, tokens, n_tokens, variant);
