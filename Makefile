@@ -73,7 +73,7 @@ $(BUILD)/tests/run: $(BUILD)/tests/run.o $(TESTS:%.c=$(BUILD)/%.o) $(STATIC)
 
 # Run one suite: make check SUITE=test_memory
 check: $(BUILD)/tests/run
-	$(Q)CK_RUN_SUITE=$(SUITE) $(BUILD)/tests/run
+	$(Q)$(if $(SUITE),CK_RUN_SUITE=$(SUITE)) $(BUILD)/tests/run
 
 # Benchmarks: tests/bench/bench_X.c is `make bench-X`.
 bench-%: $(BUILD)/tests/bench/bench_%

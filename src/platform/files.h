@@ -35,7 +35,9 @@ char *aci_platform_join(aci_memory *memory, const char *folder,
                         const char *name);
 
 /* A file being written beside its final place: "<path>.tmp-<pid>". commit
- * fsyncs and renames; abandon removes it. */
+ * fsyncs and renames, and frees the writer when it succeeds; after a commit
+ * that failed the temporary file is gone and the writer is still to be
+ * abandoned. abandon removes the file and frees. */
 typedef struct aci_writer aci_writer;
 ac_status aci_platform_writer_open(aci_writer **out, aci_memory *memory,
                                    const char *path, ac_error *error);
@@ -53,8 +55,10 @@ ac_status aci_platform_writer_commit(aci_writer *writer, ac_error *error);
 void aci_platform_writer_abandon(aci_writer *writer); /* NULL is fine */
 
 /* A directory made beside its place, "<path>.tmp-<pid>", filled, then renamed
- * over it. With `overwrite` an existing directory is swapped out and removed;
- * without it, existing is AC_E_ARGUMENT. */
+ * over it. With `overwrite` an existing directory is swapped out and removed
+ * (the caller makes sure that it is one of ours); without it, existing is
+ * AC_E_ARGUMENT. commit frees `temporary` when it succeeds; after a failure it
+ * is still to be abandoned, which removes the directory. */
 ac_status aci_platform_folder_begin(char **out_temporary, aci_memory *memory,
                                     const char *path, bool overwrite,
                                     ac_error *error);
