@@ -1,0 +1,20 @@
+/* model_storage.h - what an opened model owns, inside this folder: either a
+ * mapped weight store, or the float32 tensors of a checkpoint. */
+#ifndef ACI_MODEL_MODEL_STORAGE_H
+#define ACI_MODEL_MODEL_STORAGE_H
+
+#include "model/model.h"
+#include "model/weight_store.h"
+
+typedef struct aci_model_storage {
+    aci_weight_store *store;   /* zoo; else NULL */
+    float **dense;             /* checkpoint: one per tensor of the list */
+    size_t n_dense;
+} aci_model_storage;
+
+/* Both fill a zeroed model that has `memory`, `storage` and `zoo_path`. On
+ * failure what they allocated stays in the model for aci_model_close. */
+ac_status aci_model_load_zoo(aci_model *model, int verify, ac_error *error);
+ac_status aci_model_load_dense(aci_model *model, ac_error *error);
+
+#endif

@@ -1,0 +1,37 @@
+/* zoo_card.h - zoo.json: what a zoo is, where it came from, its variants and
+ * what was measured of them. docs/formats.md lists the fields. */
+#ifndef ACI_MODEL_ZOO_CARD_H
+#define ACI_MODEL_ZOO_CARD_H
+
+#include "model/variant.h"
+#include "platform/memory.h"
+
+enum { ACI_CARD_FORMAT_VERSION = 1, ACI_CARD_MAX_BYTES = 1 << 20 };
+
+typedef struct aci_zoo_card {
+    char name[96];
+    char architecture[32];
+    /* Provenance. */
+    char library_version[32];
+    uint64_t checkpoint_checksum;  /* 0: synthetic */
+    char checkpoint[256];          /* last part of its path, or shape name */
+    char created[40];              /* ISO 8601, or "" */
+    uint64_t seed;                 /* of synthetic weights */
+    uint32_t group;
+    /* The weight store that belongs to it. */
+    uint64_t weights_bytes, weights_checksum;
+    aci_variant variants[AC_MAX_VARIANTS];
+    int32_t n_variants;
+} aci_zoo_card;
+
+/* Reads strictly: wrong types, numbers out of range, doubled or missing
+ * variants are AC_E_FORMAT with the field named; unknown fields are ignored;
+ * another format version is AC_E_UNSUPPORTED. */
+ac_status aci_model_card_read(aci_zoo_card *out, aci_memory *memory,
+                              const char *path, ac_error *error);
+
+/* Writes beside its place and renames. */
+ac_status aci_model_card_write(const aci_zoo_card *card, aci_memory *memory,
+                               const char *path, ac_error *error);
+
+#endif
