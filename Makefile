@@ -1,89 +1,281 @@
 # libagentcompress. `make help` lists the targets.
+#
+# Objects land in build/$(MODE); sources and tests are found by wildcard, so a
+# new file needs no change here. CFLAGS, CPPFLAGS and LDFLAGS are the user's.
 
-MODE      ?= release
-BUILD     := build/$(MODE)
-V         ?= 0
-Q         := $(if $(filter 1,$(V)),,@)
+MODE ?= release
+BUILD := build/$(MODE)
+V ?= 0
+Q := $(if $(filter 1,$(V)),,@)
+say = $(if $(Q),@printf '  %-5s %s\n' '$(1)' '$(2)')
 
-CC        ?= cc
-AR        ?= ar
-CFLAGS    ?= -O2 -g
-VERSION   := $(shell sed -n 's/^.define AC_VERSION_STRING "\(.*\)"/\1/p' include/agentcompress.h)
-MAJOR     := $(firstword $(subst ., ,$(VERSION)))
+CC ?= cc
+AR ?= ar
+CLANG ?= clang
+PKG_CONFIG ?= pkg-config
+NVCC ?= $(shell command -v nvcc 2>/dev/null)
+CFLAGS ?= -O2 -g
+VERSION := $(shell sed -n \
+    's/^.define AC_VERSION_STRING "\(.*\)"/\1/p' include/agentcompress.h)
+MAJOR := $(firstword $(subst ., ,$(VERSION)))
 
-PACKAGES  := libpcre2-8 libutf8proc jansson sqlite3 liblzma
-OUR_CPPFLAGS := -Iinclude -Isrc -D_GNU_SOURCE -DPCRE2_CODE_UNIT_WIDTH=8
+PREFIX ?= /usr/local
+BINDIR ?= $(PREFIX)/bin
+LIBDIR ?= $(PREFIX)/lib
+INCLUDEDIR ?= $(PREFIX)/include
+MANDIR ?= $(PREFIX)/share/man
+INSTALL ?= install
+
+# ---- flags -------------------------------------------------------------------
+
+PACKAGES := libpcre2-8 libutf8proc jansson sqlite3 liblzma
+MODE_release := -DNDEBUG
+MODE_debug   := -O0
+MODE_asan    := -O1 -fsanitize=address,undefined -fno-sanitize-recover=all \
+                -fno-omit-frame-pointer
+MODE_tsan    := -O1 -fsanitize=thread -fno-omit-frame-pointer
+# For Makefile's use below only: fuzz is built by clang, without a SONAME.
+MODE_fuzz    := -O1 -fsanitize=fuzzer-no-link,address -fno-omit-frame-pointer
+ifeq ($(MODE),fuzz)
+CC := $(CLANG)
+endif
+
+OUR_CPPFLAGS := -Iinclude -Isrc -D_GNU_SOURCE -DPCRE2_CODE_UNIT_WIDTH=8 \
+                $(shell $(PKG_CONFIG) --cflags $(PACKAGES) 2>/dev/null)
+WARNINGS     := -Wall -Wextra -Wconversion -Wshadow -Wstrict-prototypes \
+                -Wmissing-prototypes -Wvla -Wundef
 OUR_CFLAGS   := -std=c11 -fvisibility=hidden -fPIC -ffp-contract=off -pthread \
-                -Wall -Wextra -Wconversion -Wshadow -Wstrict-prototypes \
-                -Wmissing-prototypes -Wvla -Wundef $(if $(WERROR),-Werror)
-LIBS         := $(shell pkg-config --libs $(PACKAGES) 2>/dev/null) -lm -pthread
+                $(WARNINGS) $(MODE_$(MODE))
+LIBS         := $(shell $(PKG_CONFIG) --libs $(PACKAGES) 2>/dev/null) \
+                -lm -pthread
+CHECK_LIBS    = $(shell $(PKG_CONFIG) --libs check)
 
 # One object per instruction set: the file's suffix says which.
 ISA_avx2   := -mavx2 -mfma -mf16c
 ISA_avx512 := -mavx2 -mfma -mf16c -mavx512f -mavx512bw -mavx512vl -mavx512dq \
               -mavx512vnni -mavx512vbmi
-isa = $(if $(filter %_avx2,$(1)),$(ISA_avx2))$(if $(filter %_avx512,$(1)),$(ISA_avx512))
+isa = $(if $(filter %_avx2,$(1)),$(ISA_avx2))$(if \
+        $(filter %_avx512,$(1)),$(ISA_avx512))
 
-SOURCES := $(filter-out src/programs/%,$(wildcard src/*/*.c src/*/*/*.c))
-OBJECTS := $(SOURCES:%.c=$(BUILD)/%.o)
+COMPILE = $(CC) $(OUR_CPPFLAGS) $(CPPFLAGS) $(OUR_CFLAGS) $(CFLAGS) \
+          $(MODE_$(MODE))
+
+# ---- files -------------------------------------------------------------------
+
+# CUDA is used when there are .cu files and nvcc; else no_cuda.c says so.
+CUDA_SOURCES := $(if $(NVCC),$(wildcard cuda/*.cu))
+SOURCES := $(filter-out src/programs/%,$(wildcard src/*/*.c src/*/*/*.c)) \
+           $(if $(CUDA_SOURCES),,cuda/no_cuda.c)
+OBJECTS := $(SOURCES:%.c=$(BUILD)/%.o) $(CUDA_SOURCES:%.cu=$(BUILD)/%.o)
+CUDA_LIBS := $(if $(CUDA_SOURCES),-L$(dir $(NVCC))../lib64 -lcudart_static \
+               -lstdc++ -ldl -lrt)
 CLI     := $(wildcard src/programs/cli/*.c)
+
 STATIC  := $(BUILD)/libagentcompress.a
-SHARED  := $(BUILD)/libagentcompress.so.$(MAJOR)
+SHARED  := $(BUILD)/libagentcompress.so.$(VERSION)
+SONAME  := libagentcompress.so.$(MAJOR)
 PROGRAM := $(BUILD)/agentcompress
+PC      := $(BUILD)/agentcompress.pc
 
-TESTS   := $(wildcard tests/*/test_*.c)
-SUITES  := $(notdir $(TESTS:.c=))
+# Every tests/*/test_X.c defines `Suite *test_X_suite(void)`; the other files
+# beside them are what they share.
+TESTS        := $(wildcard tests/*/test_*.c)
+SUITES       := $(notdir $(TESTS:.c=))
+FUZZERS      := $(wildcard tests/fuzz/fuzz_*.c)
+TEST_SUPPORT := $(filter-out $(TESTS) tests/abi/% tests/bench/% \
+                  tests/programs/% tests/golden/% tests/fuzz/entry.c, \
+                  $(wildcard tests/*/*.c))
+BENCH_SUPPORT := $(filter-out tests/bench/bench_%,$(wildcard tests/bench/*.c))
+SCRIPTS      := $(sort $(wildcard tests/programs/*.sh tests/abi/*.sh))
+LINTS        := $(sort $(wildcard tests/lint/*.sh))
+RUNNER       := $(BUILD)/tests/run
 
-.PHONY: all check clean help
-all: $(STATIC) $(SHARED) $(PROGRAM)
+.PHONY: all demo check check-now install uninstall deps lint abi-check \
+        abi-accept sanitize tsan valgrind fuzz clean help FORCE
+.SECONDARY:
+.DELETE_ON_ERROR:
 
-$(BUILD)/%.o: %.c
+all: $(STATIC) $(SHARED) $(PROGRAM) $(PC) ## library, program
+
+# ---- building ----------------------------------------------------------------
+
+# Rewritten only when it differs, so that new flags rebuild and old ones don't.
+keep = cmp -s $@.new $@ && rm $@.new || mv $@.new $@
+
+$(BUILD)/flags: FORCE
 	@mkdir -p $(@D)
-	$(if $(Q),@echo "  CC  $<")
-	$(Q)$(CC) $(OUR_CPPFLAGS) $(CPPFLAGS) $(OUR_CFLAGS) $(CFLAGS) \
-	    $(call isa,$(basename $<)) -MMD -MP -c -o $@ $<
+	@$(PKG_CONFIG) --exists --print-errors $(PACKAGES) || \
+	    { echo 'libraries are missing: run `make deps`' >&2; exit 1; }
+	@echo '$(COMPILE) $(LDFLAGS) $(LIBS)' > $@.new; $(keep)
+
+$(BUILD)/%.o: %.c $(BUILD)/flags
+	@mkdir -p $(@D)
+	$(call say,CC,$<)
+	$(Q)$(COMPILE) $(if $(WERROR),-Werror) $(call isa,$(basename $<)) \
+	    -MMD -MP -c -o $@ $<
+
+$(BUILD)/%.o: %.cu $(BUILD)/flags
+	@mkdir -p $(@D)
+	$(call say,NVCC,$<)
+	$(Q)$(NVCC) -std=c++17 -O2 -Iinclude -Isrc -Xcompiler \
+	    -fPIC,-fvisibility=hidden -MMD -MP -c -o $@ $<
 
 $(STATIC): $(OBJECTS)
-	$(if $(Q),@echo "  AR  $@")
-	$(Q)rm -f $@ && $(AR) rcs $@ $^
+	$(call say,AR,$@)
+	$(Q)rm -f $@ && $(AR) rcs $@ $(OBJECTS)
 
 $(SHARED): $(OBJECTS) lib/agentcompress.map
-	$(if $(Q),@echo "  LD  $@")
-	$(Q)$(CC) -shared -Wl,-soname,libagentcompress.so.$(MAJOR) -Wl,-z,defs \
-	    -Wl,--version-script=lib/agentcompress.map $(LDFLAGS) -o $@ \
-	    $(OBJECTS) $(LIBS)
-	$(Q)ln -sf $(notdir $@) $(BUILD)/libagentcompress.so
+	$(call say,LD,$@)
+	$(Q)$(CC) $(CFLAGS) $(MODE_$(MODE)) -shared -Wl,-soname,$(SONAME) \
+	    -Wl,-z,defs -Wl,--version-script=lib/agentcompress.map $(LDFLAGS) \
+	    -o $@ $(OBJECTS) $(LIBS) $(CUDA_LIBS)
+	$(Q)ln -sf $(@F) $(BUILD)/$(SONAME)
+	$(Q)ln -sf $(SONAME) $(BUILD)/libagentcompress.so
+
+# The program sees the public header and the shared object, like any other.
+link_program = $(CC) $(CFLAGS) $(MODE_$(MODE)) $(LDFLAGS) -o $(1) \
+    $(CLI:%.c=$(BUILD)/%.o) -L$(BUILD) -lagentcompress \
+    -Wl,-rpath,'$$ORIGIN$(2)' -lm -pthread
 
 $(PROGRAM): $(CLI:%.c=$(BUILD)/%.o) $(SHARED)
-	$(if $(Q),@echo "  LD  $@")
-	$(Q)$(CC) $(LDFLAGS) -o $@ $(filter %.o,$^) -L$(BUILD) -lagentcompress \
-	    -Wl,-rpath,'$$ORIGIN' -lm
+	$(call say,LD,$@)
+	$(Q)$(call link_program,$@)
 
-# Tests: every tests/*/test_X.c defines `Suite *test_X_suite(void)`.
-$(BUILD)/tests/suites.inc: $(TESTS)
+# ---- installing --------------------------------------------------------------
+
+relative = $(shell realpath -m --relative-to=$(1) $(2))
+
+$(PC): pkgconfig/agentcompress.pc.in FORCE
 	@mkdir -p $(@D)
-	@for s in $(SUITES); do echo "SUITE($$s)"; done > $@
+	@sed -e 's|@PREFIX@|$(call relative,$(LIBDIR)/pkgconfig,$(PREFIX))|' \
+	    -e 's|@LIBDIR@|$(call relative,$(PREFIX),$(LIBDIR))|' \
+	    -e 's|@INCLUDEDIR@|$(call relative,$(PREFIX),$(INCLUDEDIR))|' \
+	    -e 's|@VERSION@|$(VERSION)|' -e 's|@PACKAGES@|$(PACKAGES)|' \
+	    -e 's|@CUDA_LIBS@|$(CUDA_LIBS)|' $< > $@.new; $(keep)
 
-$(BUILD)/tests/run.o: OUR_CPPFLAGS += -I$(BUILD)/tests
+install: all ## PREFIX, LIBDIR, INCLUDEDIR, BINDIR, MANDIR, DESTDIR
+	$(INSTALL) -d $(DESTDIR)$(LIBDIR)/pkgconfig $(DESTDIR)$(INCLUDEDIR) \
+	    $(DESTDIR)$(BINDIR)
+	$(INSTALL) -m 644 include/agentcompress.h $(DESTDIR)$(INCLUDEDIR)
+	$(INSTALL) -m 644 $(STATIC) $(DESTDIR)$(LIBDIR)
+	$(INSTALL) -m 755 $(SHARED) $(DESTDIR)$(LIBDIR)
+	ln -sf $(notdir $(SHARED)) $(DESTDIR)$(LIBDIR)/$(SONAME)
+	ln -sf $(SONAME) $(DESTDIR)$(LIBDIR)/libagentcompress.so
+	$(INSTALL) -m 644 $(PC) $(DESTDIR)$(LIBDIR)/pkgconfig
+	$(call link_program,$(DESTDIR)$(BINDIR)/agentcompress,/$(call \
+	    relative,$(BINDIR),$(LIBDIR)))
+	if [ -f docs/agentcompress.1 ]; then \
+	    $(INSTALL) -d $(DESTDIR)$(MANDIR)/man1 && \
+	    $(INSTALL) -m 644 docs/agentcompress.1 $(DESTDIR)$(MANDIR)/man1; fi
+
+uninstall: ## the same variables as install
+	rm -f $(DESTDIR)$(INCLUDEDIR)/agentcompress.h \
+	    $(DESTDIR)$(LIBDIR)/libagentcompress.a \
+	    $(DESTDIR)$(LIBDIR)/libagentcompress.so \
+	    $(DESTDIR)$(LIBDIR)/libagentcompress.so.$(MAJOR) \
+	    $(DESTDIR)$(LIBDIR)/libagentcompress.so.$(VERSION) \
+	    $(DESTDIR)$(LIBDIR)/pkgconfig/agentcompress.pc \
+	    $(DESTDIR)$(BINDIR)/agentcompress \
+	    $(DESTDIR)$(MANDIR)/man1/agentcompress.1
+
+deps: ## install what is missing, with apt-get
+	@PKG_CONFIG='$(PKG_CONFIG)' CC='$(CC)' sh .ci/deps
+
+# ---- testing -----------------------------------------------------------------
+
+# A make of their own, so that libraries `deps` installs are seen.
+demo: deps ## a small zoo, three prompts, a ledger
+	$(Q)$(MAKE) --no-print-directory all
+	$(Q)sh examples/demo.sh $(BUILD)
+
+check: deps ## every test; SUITE=test_memory for one suite
+	$(Q)$(MAKE) --no-print-directory check-now
+
+check-now: $(RUNNER) $(if $(SUITE),,all)
+ifeq ($(SUITE),)
+	@for script in $(SCRIPTS); do BUILD='$(BUILD)' CC='$(CC)' MODE='$(MODE)' \
+	    MAKE='$(MAKE)' PKG_CONFIG='$(PKG_CONFIG)' sh $$script || exit 1; done
+endif
+	$(Q)$(if $(SUITE),CK_RUN_SUITE=$(SUITE)) $(RUNNER)
+
+$(BUILD)/tests/suites.inc: FORCE
+	@mkdir -p $(@D)
+	@for s in $(SUITES); do echo "SUITE($$s)"; done > $@.new; $(keep)
+
+$(BUILD)/tests/fuzzers.inc: FORCE
+	@mkdir -p $(@D)
+	@for f in $(notdir $(FUZZERS:.c=)); do echo "FUZZER($$f)"; done \
+	    > $@.new; $(keep)
+
+$(BUILD)/tests/%.o: OUR_CPPFLAGS += -Itests -I$(BUILD)/tests
 $(BUILD)/tests/run.o: $(BUILD)/tests/suites.inc
+$(BUILD)/tests/fuzz/test_replay.o: $(BUILD)/tests/fuzzers.inc
 
-$(BUILD)/tests/run: $(BUILD)/tests/run.o $(TESTS:%.c=$(BUILD)/%.o) $(STATIC)
-	$(if $(Q),@echo "  LD  $@")
-	$(Q)$(CC) $(LDFLAGS) -o $@ $^ $(shell pkg-config --libs check) $(LIBS)
+TEST_OBJECTS := $(patsubst %.c,$(BUILD)/%.o,tests/run.c $(TESTS) \
+                  $(TEST_SUPPORT))
+$(RUNNER): $(TEST_OBJECTS) $(STATIC)
+	$(call say,LD,$@)
+	$(Q)$(CC) $(CFLAGS) $(MODE_$(MODE)) $(LDFLAGS) -o $@ $(TEST_OBJECTS) \
+	    $(STATIC) $(CHECK_LIBS) $(LIBS) $(CUDA_LIBS)
 
-# Run one suite: make check SUITE=test_memory
-check: $(BUILD)/tests/run
-	$(Q)$(if $(SUITE),CK_RUN_SUITE=$(SUITE)) $(BUILD)/tests/run
+# AddressSanitizer and UBSan over the unit tests; ThreadSanitizer likewise.
+sanitize: ## unit tests under ASan and UBSan
+	$(Q)$(MAKE) --no-print-directory MODE=asan build/asan/tests/run
+	$(Q)ASAN_OPTIONS=allocator_may_return_null=1:detect_leaks=1 \
+	    CK_TIMEOUT_MULTIPLIER=10 build/asan/tests/run
+
+tsan: ## unit tests under ThreadSanitizer
+	$(Q)$(MAKE) --no-print-directory MODE=tsan build/tsan/tests/run
+	$(Q)TSAN_OPTIONS=halt_on_error=1:allocator_may_return_null=1 \
+	    CK_TIMEOUT_MULTIPLIER=20 build/tsan/tests/run
+
+valgrind: $(RUNNER) ## unit tests under valgrind, one process
+	$(Q)CK_FORK=no CK_TIMEOUT_MULTIPLIER=50 valgrind -q --error-exitcode=9 \
+	    --leak-check=full $(RUNNER)
+
+# Each tests/fuzz/fuzz_X.c under libFuzzer for FUZZ_SECONDS; new inputs go to
+# build/fuzz/corpora. fuzz-X runs one.
+FUZZ_SECONDS ?= 60
+fuzz: $(patsubst tests/fuzz/fuzz_%.c,fuzz-%,$(FUZZERS)) ## FUZZ_SECONDS=60 each
+fuzz-%: FORCE
+	$(Q)$(MAKE) --no-print-directory MODE=fuzz build/fuzz/fuzz_$*
+	@mkdir -p build/fuzz/corpora/$* tests/fuzz/corpora/$*
+	$(Q)cd build/fuzz && ./fuzz_$* -max_total_time=$(FUZZ_SECONDS) \
+	    -timeout=10 -rss_limit_mb=2048 corpora/$* \
+	    $(CURDIR)/tests/fuzz/corpora/$*
+
+$(BUILD)/fuzz_%: tests/fuzz/entry.c $(BUILD)/tests/fuzz/fuzz_%.o $(STATIC)
+	$(Q)$(COMPILE) -fsanitize=fuzzer -DTARGET=fuzz_$* -o $@ $^ $(LIBS)
 
 # Benchmarks: tests/bench/bench_X.c is `make bench-X`.
-bench-%: $(BUILD)/tests/bench/bench_%
+bench-%: $(BUILD)/tests/bench/bench_% FORCE
 	$(Q)$< $(ARGS)
 
-$(BUILD)/tests/bench/bench_%: $(BUILD)/tests/bench/bench_%.o $(STATIC)
-	$(Q)$(CC) $(LDFLAGS) -o $@ $^ $(LIBS)
+BENCH_OBJECTS := $(BENCH_SUPPORT:%.c=$(BUILD)/%.o)
+$(BUILD)/tests/bench/bench_%: $(BUILD)/tests/bench/bench_%.o \
+                              $(BENCH_OBJECTS) $(STATIC)
+	$(Q)$(CC) $(CFLAGS) $(MODE_$(MODE)) $(LDFLAGS) -o $@ $^ $(LIBS) \
+	    $(CUDA_LIBS)
 
-clean:
+# ---- checking the source and the ABI -----------------------------------------
+
+lint: ## layers, names, sizes, banned calls
+	@for script in $(LINTS); do sh $$script || bad=1; done; [ -z "$$bad" ]
+
+abi-check: all ## exported symbols and the stored ABI
+	$(Q)BUILD='$(BUILD)' CC='$(CC)' sh lib/abi_check
+
+abi-accept: all ## store today's ABI; needs a line in docs/changelog.md
+	$(Q)BUILD='$(BUILD)' CC='$(CC)' sh lib/abi_check accept
+
+clean: ## remove build/
 	rm -rf build
 
--include $(shell find build -name '*.d' 2>/dev/null)
-.SECONDARY:
+help: ## this
+	@echo 'make TARGET [MODE=release|debug|asan|tsan] [V=1] [WERROR=1]'
+	@sed -n 's/^\([a-z-]*\):[^#]*## \(.*\)/  \1 - \2/p' Makefile
+	@echo '  bench-X - run tests/bench/bench_X.c, ARGS="..."; there is:'
+	@echo '   $(patsubst tests/bench/bench_%.c, bench-%,$(sort \
+	    $(wildcard tests/bench/bench_*.c)))'
+
+-include $(shell find $(BUILD) -name '*.d' 2>/dev/null)
