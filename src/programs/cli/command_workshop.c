@@ -1,0 +1,204 @@
+/* command_workshop.c - `agentcompress compress`, `train-predictor` and
+ * `inspect`. */
+#include <math.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "cli.h"
+
+static void print_log(int32_t level, const char *text, void *user)
+{
+    (void)user;
+    fprintf(stderr, "%s%s\n", level == AC_LOG_WARNING ? "warning: " : "",
+            text);
+}
+
+int command_compress(int argc, char **argv, const command *self)
+{
+    ac_compress_options options = AC_COMPRESS_OPTIONS_INIT;
+    progress_state progress = { .line_open = false };
+    bool overwrite = false;
+    const argument table[] = {
+        { "variants", ARGUMENT_TEXT, &options.variants, "LIST",
+          "full,int8,int4 and others (full,int8,int4)" },
+        { "group", ARGUMENT_NUMBER, &options.group, "N",
+          "weights per scale: 32, 64 or 128 (by size)" },
+        { "predictor", ARGUMENT_TEXT, &options.predictor_path, "FILE",
+          "predictor to put into the zoo" },
+        { "memory", ARGUMENT_LARGE, &options.memory_limit_bytes, "BYTES",
+          "use no more than this; K, M, G understood" },
+        { "threads", ARGUMENT_NUMBER, &options.n_threads, "N",
+          "threads (one per core)" },
+        { "seed", ARGUMENT_LARGE, &options.seed, "S",
+          "of synthetic weights" },
+        { "overwrite", ARGUMENT_FLAG, &overwrite, NULL,
+          "replace an existing zoo" },
+        { "quiet", ARGUMENT_FLAG, &progress.quiet, NULL, "no progress" },
+    };
+    ac_error error = AC_ERROR_INIT;
+    const char *words[2];
+    ac_status status;
+    int code = parse_arguments(argc, argv, self, table,
+                               sizeof table / sizeof *table, words, 2, 2);
+
+    if (code >= 0)
+        return code;
+    options.overwrite = overwrite;
+    options.on_progress = draw_progress;
+    options.progress_user = &progress;
+    options.on_log = progress.quiet ? NULL : print_log;
+    status = ac_compress(words[0], words[1], &options, &error);
+    end_progress(&progress);
+    if (status != AC_OK)
+        return report_failure(status, &error);
+    if (!progress.quiet)
+        fprintf(stderr, "made %s; try: agentcompress inspect %s\n", words[1],
+                words[1]);
+    return EXIT_DONE;
+}
+
+static json_t *report_json(const ac_train_report *r)
+{
+    return json_pack(
+        "{s:i, s:i, s:i, s:i, s:o, s:o, s:o, s:{s:o, s:o, s:o, s:o, s:o}, "
+        "s:{s:o, s:o}, s:o, s:o}",
+        "parameters", (int)r->n_parameters, "train", (int)r->n_train,
+        "calibrate", (int)r->n_calibrate, "test", (int)r->n_test, "auroc",
+        json_number(r->auroc), "brier", json_number(r->brier), "ece",
+        json_number(r->ece), "apgr", "predictor", json_number(r->apgr),
+        "random", json_number(r->apgr_random), "length",
+        json_number(r->apgr_length), "logistic",
+        json_number(r->apgr_logistic), "oracle", json_number(r->apgr_oracle),
+        "auroc_of", "length", json_number(r->auroc_length), "logistic",
+        json_number(r->auroc_logistic), "share_full_at_threshold",
+        json_number(r->share_full_at_threshold), "retention_at_threshold",
+        json_number(r->retention_at_threshold));
+}
+
+static void print_report(const ac_train_report *r)
+{
+    printf("%u parameters; %u prompts to learn from, %u to calibrate, %u "
+           "held out\n\n"
+           "              AUROC     APGR\n"
+           "  predictor   %.4f    %.4f   (Brier %.4f, ECE %.4f)\n"
+           "  logistic    %.4f    %.4f   hashed words, same features\n"
+           "  length      %.4f    %.4f\n"
+           "  random      0.5000    %.4f\n"
+           "  oracle      1.0000    %.4f\n\n"
+           "at confidence 0.7: %.1f%% of prompts go to full, %.1f%% of full's "
+           "success is kept\n",
+           r->n_parameters, r->n_train, r->n_calibrate, r->n_test, r->auroc,
+           r->apgr, r->brier, r->ece, r->auroc_logistic, r->apgr_logistic,
+           r->auroc_length, r->apgr_length, r->apgr_random, r->apgr_oracle,
+           100.0 * r->share_full_at_threshold,
+           100.0 * r->retention_at_threshold);
+}
+
+int command_train_predictor(int argc, char **argv, const command *self)
+{
+    ac_train_options options = AC_TRAIN_OPTIONS_INIT;
+    ac_train_report report = AC_TRAIN_REPORT_INIT;
+    progress_state progress = { .line_open = false };
+    bool json = false;
+    const argument table[] = {
+        { "prefix-tokens", ARGUMENT_NUMBER, &options.n_prefix_tokens, "N",
+          "words of the prompt to read, 10-15 (15)" },
+        { "epochs", ARGUMENT_NUMBER, &options.max_epochs, "N",
+          "passes over the data at most (40)" },
+        { "test-share", ARGUMENT_REAL, &options.test_share, "S",
+          "share held out, by prompt (0.2)" },
+        { "seed", ARGUMENT_LARGE, &options.seed, "S",
+          "same seed, same predictor" },
+        { "json", ARGUMENT_FLAG, &json, NULL, "one JSON object" },
+        { "quiet", ARGUMENT_FLAG, &progress.quiet, NULL, "no progress" },
+    };
+    ac_error error = AC_ERROR_INIT;
+    const char *words[2];
+    ac_status status;
+    int code = parse_arguments(argc, argv, self, table,
+                               sizeof table / sizeof *table, words, 2, 2);
+
+    if (code >= 0)
+        return code;
+    options.on_progress = draw_progress;
+    options.progress_user = &progress;
+    status = ac_train_predictor(&report, words[0], words[1], &options,
+                                &error);
+    end_progress(&progress);
+    if (status != AC_OK)
+        return report_failure(status, &error);
+    if (json)
+        return print_json(report_json(&report));
+    print_report(&report);
+    return EXIT_DONE;
+}
+
+/* ---- inspect -------------------------------------------------------------- */
+
+static void print_value(const char *key, const json_t *value, int depth);
+
+static void print_object(const json_t *object, int depth)
+{
+    const char *key;
+    json_t *value;
+
+    json_object_foreach((json_t *)(uintptr_t)object, key, value)
+        print_value(key, value, depth);
+}
+
+/* JSON for people: "key  value" lines, lists of objects as blocks. */
+static void print_value(const char *key, const json_t *value, int depth)
+{
+    size_t i;
+
+    if (json_is_null(value))
+        return;
+    if (json_is_object(value)) {
+        printf("%*s%s\n", 2 * depth, "", key);
+        print_object(value, depth + 1);
+    } else if (json_is_array(value)) {
+        for (i = 0; i < json_array_size(value); i++)
+            print_value(key, json_array_get(value, i), depth);
+    } else if (json_is_string(value)) {
+        printf("%*s%-*s %s\n", 2 * depth, "", 24 - 2 * depth, key,
+               json_string_value(value));
+    } else if (json_is_integer(value)) {
+        printf("%*s%-*s %lld\n", 2 * depth, "", 24 - 2 * depth, key,
+               (long long)json_integer_value(value));
+    } else if (json_is_real(value)) {
+        printf("%*s%-*s %.6g\n", 2 * depth, "", 24 - 2 * depth, key,
+               json_real_value(value));
+    } else {
+        printf("%*s%-*s %s\n", 2 * depth, "", 24 - 2 * depth, key,
+               json_is_true(value) ? "yes" : "no");
+    }
+}
+
+int command_inspect(int argc, char **argv, const command *self)
+{
+    bool json = false;
+    const argument table[] = {
+        { "json", ARGUMENT_FLAG, &json, NULL, "as JSON" },
+    };
+    ac_error error = AC_ERROR_INIT;
+    const char *path;
+    char *text = NULL;
+    json_t *parsed;
+    ac_status status;
+    int code = parse_arguments(argc, argv, self, table,
+                               sizeof table / sizeof *table, &path, 1, 1);
+
+    if (code >= 0)
+        return code;
+    status = ac_inspect(&text, path, &error);
+    if (status != AC_OK)
+        return report_failure(status, &error);
+    parsed = json_loads(text, 0, NULL);
+    if (json || parsed == NULL)
+        puts(text);
+    else
+        print_object(parsed, 0);
+    json_decref(parsed);
+    ac_free(text);
+    return EXIT_DONE;
+}

@@ -1,0 +1,95 @@
+/* main.c - `agentcompress`: finds the command and runs it. */
+#include <string.h>
+
+#include "cli.h"
+
+static const command commands[] = {
+    { "compress", "CHECKPOINT ZOO", "make a zoo of variants from a model",
+      "  agentcompress compress ./SmolLM-135M smollm.zoo\n"
+      "  agentcompress compress model.gguf my.zoo --variants int8,int4\n"
+      "  agentcompress compress synthetic:smollm-135m bench.zoo\n",
+      command_compress },
+    { "run", "ZOO PROMPT", "route a prompt, generate, and account for it",
+      "  agentcompress run my.zoo 'The symbol of iron is'\n"
+      "  agentcompress run my.zoo --variant int4 --max-tokens 64 'Once'\n"
+      "  agentcompress run my.zoo --temperature 0.8 --seed 7 --json 'Once'\n"
+      "  echo 'Once upon a time' | agentcompress run my.zoo -\n",
+      command_run },
+    { "chat", "ZOO", "talk to the model; each turn is routed",
+      "  agentcompress chat my.zoo\n"
+      "  agentcompress chat my.zoo --system 'Answer briefly.'\n",
+      command_chat },
+    { "route", "ZOO PROMPT", "show which variant would answer, and why",
+      "  agentcompress route my.zoo 'Prove the theorem of Noether'\n"
+      "  agentcompress route my.zoo --confidence 0.9 --json 'Hello'\n",
+      command_route },
+    { "ledger", "ZOO", "what the requests cost, and what full would have",
+      "  agentcompress ledger my.zoo\n"
+      "  agentcompress ledger my.zoo --by day --csv\n"
+      "  agentcompress ledger my.zoo --report report.html\n"
+      "  agentcompress ledger my.zoo --feedback 17 --success 1\n",
+      command_ledger },
+    { "inspect", "ZOO|CHECKPOINT|PREDICTOR", "say what a file or folder is",
+      "  agentcompress inspect my.zoo\n"
+      "  agentcompress inspect model.gguf --json\n",
+      command_inspect },
+    { "tokenize", "ZOO TEXT", "show a text's tokens",
+      "  agentcompress tokenize my.zoo 'Hello world'\n",
+      command_tokenize },
+    { "score", "ZOO TEXT", "perplexity of a text, and KL against full",
+      "  agentcompress score my.zoo 'Once upon a time there was'\n"
+      "  agentcompress score my.zoo --variant int4 --file text.txt\n",
+      command_score },
+    { "train-predictor", "OUTCOMES.jsonl PREDICTOR",
+      "learn which prompts each variant can answer",
+      "  agentcompress train-predictor outcomes.jsonl my.zoo/predictor.acp\n"
+      "  agentcompress train-predictor outcomes.jsonl.xz p.acp --seed 3\n",
+      command_train_predictor },
+    { "bench", "ZOO", "tokens per second of every variant",
+      "  agentcompress bench my.zoo\n"
+      "  agentcompress bench --synthetic smollm-135m --threads 2\n",
+      command_bench },
+};
+
+enum { N_COMMANDS = sizeof commands / sizeof *commands };
+
+static void print_help(FILE *to)
+{
+    size_t i;
+
+    fprintf(to, "agentcompress %s - run language-model agents cheaply\n\n"
+            "usage: agentcompress COMMAND [OPTIONS] ARGUMENTS\n\n",
+            ac_version());
+    for (i = 0; i < N_COMMANDS; i++)
+        fprintf(to, "  %-16s %s\n", commands[i].name, commands[i].summary);
+    fprintf(to, "\n`agentcompress COMMAND --help` explains a command.\n"
+            "Most commands take --json. Exit codes: 0 done, 1 usage, 2 "
+            "missing,\n3 malformed, 4 context, 5 resources, 6 device, 7 "
+            "budget, 8 cancelled, 9 internal.\n");
+}
+
+int main(int argc, char **argv)
+{
+    size_t i;
+
+    if (argc < 2) {
+        print_help(stderr);
+        return EXIT_USAGE;
+    }
+    if (strcmp(argv[1], "--help") == 0 || strcmp(argv[1], "-h") == 0 ||
+        strcmp(argv[1], "help") == 0) {
+        print_help(stdout);
+        return EXIT_DONE;
+    }
+    if (strcmp(argv[1], "--version") == 0) {
+        printf("agentcompress %s\n", ac_version());
+        return EXIT_DONE;
+    }
+    watch_interrupts();
+    for (i = 0; i < N_COMMANDS; i++)
+        if (strcmp(argv[1], commands[i].name) == 0)
+            return commands[i].run(argc - 2, argv + 2, &commands[i]);
+    fprintf(stderr, "agentcompress: there is no command \"%s\"; "
+            "`agentcompress --help` lists them\n", argv[1]);
+    return EXIT_USAGE;
+}

@@ -1,0 +1,65 @@
+/* progress.c - one line that says how far long work is. */
+#include <math.h>
+#include <string.h>
+#include <unistd.h>
+
+#include "cli.h"
+
+/* Redrawn at most this often. */
+#define INTERVAL_SECONDS 0.1
+
+static void draw_line(const ac_progress *p, const progress_state *state)
+{
+    enum { WIDTH = 24 };
+    double elapsed = p->seconds - state->stage_began;
+    double rate = elapsed > 0.0 ? (double)p->done / elapsed : 0.0;
+    char left[32] = "", bar[WIDTH + 1], loss[32] = "";
+    int filled, i;
+
+    if (isfinite(p->loss) && p->loss != 0.0)
+        snprintf(loss, sizeof loss, "  loss %.4f", p->loss);
+    if (p->total == 0) {
+        fprintf(stderr, "\r%-12s %llu  %.0f/s%s\033[K", p->stage,
+                (unsigned long long)p->done, rate, loss);
+        return;
+    }
+    filled = (int)(WIDTH * (double)p->done / (double)p->total);
+    for (i = 0; i < WIDTH; i++)
+        bar[i] = i < filled ? '#' : '.';
+    bar[WIDTH] = '\0';
+    if (rate > 0.0)
+        format_seconds(left, (double)(p->total - p->done) / rate);
+    fprintf(stderr, "\r%-12s [%s] %3.0f%%  %.0f/s%s  %s left\033[K",
+            p->stage, bar, 100.0 * (double)p->done / (double)p->total, rate,
+            loss, left);
+}
+
+int32_t draw_progress(const ac_progress *progress, void *user)
+{
+    progress_state *state = user;
+    bool new_stage = strcmp(state->stage, progress->stage) != 0;
+
+    if (new_stage) {
+        end_progress(state);
+        snprintf(state->stage, sizeof state->stage, "%s", progress->stage);
+        state->stage_began = progress->seconds;
+        state->drawn_at = -1.0;
+        if (!state->quiet && !isatty(STDERR_FILENO))
+            fprintf(stderr, "%s\n", state->stage);
+    }
+    if (!state->quiet && isatty(STDERR_FILENO) &&
+        (progress->seconds - state->drawn_at >= INTERVAL_SECONDS ||
+         progress->done == progress->total)) {
+        draw_line(progress, state);
+        state->drawn_at = progress->seconds;
+        state->line_open = true;
+    }
+    return was_interrupted() ? 1 : 0;
+}
+
+void end_progress(progress_state *state)
+{
+    if (state->line_open)
+        fputc('\n', stderr);
+    state->line_open = false;
+}
