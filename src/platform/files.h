@@ -46,6 +46,10 @@ ac_status aci_platform_writer_append(aci_writer *writer, const void *data,
 /* Zero bytes up to the next multiple of `alignment`. */
 ac_status aci_platform_writer_align(aci_writer *writer, size_t alignment,
                                     ac_error *error);
+/* `n_bytes` zero bytes at the end, their space taken from the disk now, so that
+ * a full disk shows before the work; to be patched later, in any order. */
+ac_status aci_platform_writer_extend(aci_writer *writer, uint64_t n_bytes,
+                                     ac_error *error);
 /* Overwrite bytes already written. */
 ac_status aci_platform_writer_patch(aci_writer *writer, uint64_t offset,
                                     const void *data, size_t n_bytes,

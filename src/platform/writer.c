@@ -177,6 +177,33 @@ ac_status aci_platform_writer_align(aci_writer *writer, size_t alignment,
     return AC_OK;
 }
 
+ac_status aci_platform_writer_extend(aci_writer *writer, uint64_t n_bytes,
+                                     ac_error *error)
+{
+    ac_status result = flush(writer, error);
+    uint64_t end = writer->flushed_bytes + n_bytes;
+    int number;
+
+    if (result != AC_OK || n_bytes == 0)
+        return result;
+    if (end < n_bytes || end > INT64_MAX)
+        return aci_platform_fail(error, AC_E_DISK_FULL,
+                                 "%s would be too long", writer->path);
+    do {
+        number = fallocate(writer->file, 0, (off_t)writer->flushed_bytes,
+                           (off_t)n_bytes) == 0 ? 0 : errno;
+    } while (number == EINTR);
+    if (number == EOPNOTSUPP) /* this file system cannot reserve */
+        number = ftruncate(writer->file, (off_t)end) == 0 ? 0 : errno;
+    if (number != 0) {
+        writer->failed = aci_platform_fail_errno(
+            error, number, "cannot extend %s", writer->temporary);
+        return writer->failed;
+    }
+    writer->flushed_bytes = end;
+    return AC_OK;
+}
+
 ac_status aci_platform_writer_patch(aci_writer *writer, uint64_t offset,
                                     const void *data, size_t n_bytes,
                                     ac_error *error)

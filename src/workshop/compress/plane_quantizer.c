@@ -6,8 +6,11 @@
  *
  *     candidates  a = 1 / (8 - t/10),  t = -10..10         (llama.cpp's search)
  *     codes       q = round(v / a) in [-8, 7]
- *     refit       a = sum w v q / sum w q q                (least squares)
- *     keep        smallest sum w (v - a q)^2,  w = v^2 + mean v^2
+ *     refit       a = sum v q / sum q q                    (least squares)
+ *     keep        the smallest sum (v - a q)^2
+ *
+ * (Weighting the squares by v^2 + mean v^2, as is usual with an importance
+ * per column, lost here without one: more error and more KL.)
  *
  * With the float16 scale s = -e a fixed, planes B and C are roundings of what
  * is left, in steps of s/D and s/(256 D).
@@ -18,12 +21,12 @@
  * bound a from below, for candidates and refit alike; where int4 alone would
  * clip more, it may not.
  *
- * D: rounding to the nearest q leaves |v/a - q| <= 1/2, which r in [-7, 7]
- * covers up to D = 14, and the error of A+B falls with 1/D; larger D costs
- * int4 a slightly tighter bound. Figures in docs/formats.md. */
+ * D: the error of A+B falls with 1/D, but the bound on a tightens, and that is
+ * int4's. |v/a - q| <= 1/2 lets r follow up to D = 14. At D = 12 a group with
+ * both extremes equal still has a step of 1/91.5 of them, so A+B is within a
+ * factor of 2 of Q8_0 (1/127) in squared error whatever the weights. Figures
+ * for 8 to 14 in docs/formats.md. */
 #include "workshop/compress/plane_quantizer.h"
-
-#include <string.h>
 
 #include "platform/half.h"
 
@@ -49,9 +52,8 @@ static inline float clamp(float x, float low, float high)
 typedef struct group_state {
     float extreme[ROWS];   /* e */
     float lowest[ROWS];    /* smallest a allowed */
-    float mean[ROWS];      /* mean v^2 */
     float best[ROWS];      /* a chosen */
-    float best_gain[ROWS]; /* sum w v^2 - error, to be largest */
+    float best_gain[ROWS]; /* sum v^2 - error, to be largest */
 } group_state;
 
 static void find_extremes(group_state *state, const float *x, int32_t group)
@@ -73,7 +75,7 @@ static void find_extremes(group_state *state, const float *x, int32_t group)
 static void normalize(float *v, group_state *state, const float *x,
                       int32_t group, float ratio)
 {
-    float factor[ROWS], highest[ROWS] = { 0 }, sum[ROWS] = { 0 };
+    float factor[ROWS], highest[ROWS] = { 0 };
     const float up = (7.0f * ratio + 7.0f + 0.49f) / ratio;
     const float down = (8.0f * ratio + 8.0f + 0.49f) / ratio;
 
@@ -88,12 +90,10 @@ static void normalize(float *v, group_state *state, const float *x,
 
             v[k * ROWS + i] = value;
             highest[i] = value > highest[i] ? value : highest[i];
-            sum[i] += value * value;
         }
     for (int i = 0; i < ROWS; i++) {
         float from_top = highest[i] / up, from_bottom = 1.0f / down;
 
-        state->mean[i] = sum[i] / (float)group;
         state->lowest[i] = from_top > from_bottom ? from_top : from_bottom;
         state->best[i] = 0.0f;
         state->best_gain[i] = -1.0f;
@@ -112,12 +112,10 @@ static void try_candidate(group_state *state, const float *v, int32_t group,
     for (int32_t k = 0; k < group; k++)
         for (int i = 0; i < ROWS; i++) {
             float value = v[k * ROWS + i];
-            float weight = value * value + state->mean[i];
             float q = clamp(round_even(value * inverse[i]), -8.0f, 7.0f);
-            float wq = weight * q;
 
-            vq[i] += wq * value;
-            qq[i] += wq * q;
+            vq[i] += q * value;
+            qq[i] += q * q;
         }
     for (int i = 0; i < ROWS; i++) {
         float a = qq[i] > 0.0f ? vq[i] / qq[i] : 0.0f;

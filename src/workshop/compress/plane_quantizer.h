@@ -10,7 +10,7 @@
 #include "kernels/matrix.h"
 
 /* D of matrix.h, see plane_quantizer.c for why. */
-enum { ACI_PLANE_RATIO = 14 };
+enum { ACI_PLANE_RATIO = 12 };
 
 /* Codes of a strip, each [n_in_padded][16], and scales [groups][16] as float16
  * bits. The value is (256 * (ratio * q + r) + t) * s / (256 * ratio). */

@@ -1,0 +1,202 @@
+/* compress.c - a checkpoint made into a zoo: each strip of 16 rows is read,
+ * quantised and packed by one thread, in that thread's scratch. */
+#include <stdio.h>
+#include <string.h>
+
+#include "model/checkpoint.h"
+#include "platform/error.h"
+#include "workshop/compress/plane_quantizer.h"
+#include "workshop/compress/zoo_write.h"
+#include "workshop/workshop.h"
+
+enum { ROWS = ACI_STRIP_ROWS };
+
+/* One thread's room for a strip of the widest matrix. */
+typedef struct scratch {
+    float *rows;               /* [16][n_in] as read */
+    float *columns;            /* [n_in_padded][16] */
+    int8_t *q, *r, *t;         /* likewise */
+} scratch;
+
+typedef struct quantizer {
+    aci_memory *memory;
+    const aci_checkpoint *checkpoint;
+    uint32_t group;
+    int32_t n_threads;
+    scratch *threads;
+} quantizer;
+
+static int32_t padded(int32_t n_in)
+{
+    return (n_in + ACI_COLUMN_PADDING - 1) / ACI_COLUMN_PADDING *
+           ACI_COLUMN_PADDING;
+}
+
+static ac_status check_tensor(const quantizer *work, const aci_tensor *tensor,
+                              ac_error *error)
+{
+    int64_t n_rows = 0, n_columns = 0;
+
+    if (!aci_model_checkpoint_find(work->checkpoint, tensor->name, &n_rows,
+                                   &n_columns) ||
+        n_rows != tensor->n_out || n_columns != tensor->n_in)
+        return aci_platform_fail(
+            error, AC_E_FORMAT, "the checkpoint had no tensor %s of %d x %d",
+            tensor->name, (int)tensor->n_out, (int)tensor->n_in);
+    return AC_OK;
+}
+
+static ac_status read_vector(float *out, const aci_tensor *tensor,
+                             void *context, ac_error *error)
+{
+    const quantizer *work = context;
+    ac_status status = check_tensor(work, tensor, error);
+
+    if (status != AC_OK)
+        return status;
+    return aci_model_checkpoint_read(out, work->checkpoint, tensor->name, 0,
+                                     1, error);
+}
+
+/* [n][n_in] to [n_in_padded][16], padding zero. Blocked, so that both sides
+ * stay in cache lines already fetched. */
+static void transpose(float *columns, const float *rows, int32_t n,
+                      int32_t n_in)
+{
+    int32_t n_in_padded = padded(n_in);
+
+    memset(columns, 0, (size_t)n_in_padded * ROWS * sizeof *columns);
+    for (int32_t first = 0; first < n_in; first += 16) {
+        int32_t last = first + 16 < n_in ? first + 16 : n_in;
+
+        for (int32_t i = 0; i < n; i++)
+            for (int32_t k = first; k < last; k++)
+                columns[(size_t)k * ROWS + (size_t)i] =
+                    rows[(size_t)i * (size_t)n_in + (size_t)k];
+    }
+}
+
+static ac_status quantize_strip(const aci_strip_planes *out,
+                                const aci_tensor *tensor, int32_t strip,
+                                int32_t thread, void *context, ac_error *error)
+{
+    quantizer *work = context;
+    scratch *mine = &work->threads[thread];
+    aci_strip_codes codes = { mine->q, mine->r, mine->t, out->scales };
+    int32_t first = strip * ROWS, n_in_padded = padded(tensor->n_in);
+    int32_t n = tensor->n_out - first < ROWS ? tensor->n_out - first : ROWS;
+    ac_status status;
+    int32_t row;
+
+    status = strip == 0 ? check_tensor(work, tensor, error) : AC_OK;
+    if (status == AC_OK)
+        status = aci_model_checkpoint_read(mine->rows, work->checkpoint,
+                                           tensor->name, first, n, error);
+    if (status != AC_OK)
+        return status;
+    transpose(mine->columns, mine->rows, n, tensor->n_in);
+    row = aci_workshop_quantize_strip(&codes, mine->columns, n_in_padded,
+                                      (int32_t)work->group, ACI_PLANE_RATIO);
+    if (row >= 0)
+        return aci_platform_fail(
+            error, AC_E_NUMERIC,
+            "tensor %s had a weight too large for a float16 scale in row %d",
+            tensor->name, (int)(first + row));
+    aci_workshop_pack_nibbles(out->a, mine->q, n_in_padded);
+    aci_workshop_pack_nibbles(out->b, mine->r, n_in_padded);
+    aci_workshop_pack_bytes(out->c, mine->t, n_in_padded);
+    return AC_OK;
+}
+
+static int32_t widest(const aci_shape *shape)
+{
+    int32_t heads = shape->n_head * shape->head_dim;
+    int32_t n = shape->n_embd > shape->n_ff ? shape->n_embd : shape->n_ff;
+
+    return n > heads ? n : heads;
+}
+
+static void free_scratch(quantizer *work)
+{
+    for (int32_t i = 0; work->threads != NULL && i < work->n_threads; i++) {
+        scratch *one = &work->threads[i];
+
+        aci_platform_free(work->memory, one->rows);
+        aci_platform_free(work->memory, one->columns);
+        aci_platform_free(work->memory, one->q);
+        aci_platform_free(work->memory, one->r);
+        aci_platform_free(work->memory, one->t);
+    }
+    aci_platform_free(work->memory, work->threads);
+}
+
+static ac_status allocate_scratch(quantizer *work, const aci_shape *shape,
+                                  ac_error *error)
+{
+    size_t n = (size_t)padded(widest(shape)) * ROWS;
+
+    work->threads = aci_platform_alloc_zeroed(
+        work->memory, (size_t)work->n_threads, sizeof *work->threads);
+    for (int32_t i = 0; work->threads != NULL && i < work->n_threads; i++) {
+        scratch *one = &work->threads[i];
+
+        one->rows = aci_platform_alloc_array(work->memory, n, sizeof(float));
+        one->columns = aci_platform_alloc_array(work->memory, n,
+                                                sizeof(float));
+        one->q = aci_platform_alloc(work->memory, n);
+        one->r = aci_platform_alloc(work->memory, n);
+        one->t = aci_platform_alloc(work->memory, n);
+        if (one->rows == NULL || one->columns == NULL || one->q == NULL ||
+            one->r == NULL || one->t == NULL)
+            return aci_platform_fail_memory(error, "room for strips");
+    }
+    if (work->threads == NULL)
+        return aci_platform_fail_memory(error, "room for strips");
+    return AC_OK;
+}
+
+/* The last part of a path: what the card tells of where it came from. */
+static void copy_last_part(char *out, size_t capacity, const char *path)
+{
+    size_t end = strlen(path), begin;
+
+    while (end > 1 && path[end - 1] == '/')
+        end--;
+    begin = end;
+    while (begin > 0 && path[begin - 1] != '/')
+        begin--;
+    snprintf(out, capacity, "%.*s", (int)(end - begin), path + begin);
+}
+
+ac_status aci_workshop_compress(aci_memory *memory, aci_pool *pool,
+                                const aci_checkpoint *checkpoint,
+                                const char *folder,
+                                const ac_compress_options *options,
+                                ac_error *error)
+{
+    const aci_shape *shape = aci_model_checkpoint_shape(checkpoint);
+    quantizer work = { .memory = memory, .checkpoint = checkpoint,
+                       .n_threads = aci_platform_pool_threads(pool) };
+    aci_strip_source source = { read_vector, quantize_strip, &work,
+                                "quantize" };
+    aci_zoo_card *card = aci_platform_alloc_zeroed(memory, 1, sizeof *card);
+    ac_status status;
+
+    if (card == NULL)
+        return aci_platform_fail_memory(error, "the zoo's card");
+    status = aci_workshop_choose_group(&work.group, shape,
+                                       options != NULL ? options->group : 0,
+                                       error);
+    if (status == AC_OK)
+        status = allocate_scratch(&work, shape, error);
+    if (status == AC_OK) {
+        copy_last_part(card->checkpoint, sizeof card->checkpoint,
+                       aci_model_checkpoint_path(checkpoint));
+        card->checkpoint_checksum = aci_model_checkpoint_checksum(checkpoint);
+        status = aci_workshop_zoo_write(card, memory, pool, folder, shape,
+                                        &source, options, error);
+    }
+    free_scratch(&work);
+    aci_platform_free(memory, card);
+    return status;
+}

@@ -1,0 +1,120 @@
+/* zoo_write.c - the two files of a zoo that the workshop writes. The card goes
+ * last: a folder without one is not a zoo. */
+#include "workshop/compress/zoo_write.h"
+
+#include <stdio.h>
+#include <string.h>
+
+#include "model/model.h"
+#include "model/variant_names.h"
+#include "platform/error.h"
+#include "platform/files.h"
+
+static ac_status add_variant(aci_zoo_card *card, const char *name, size_t n,
+                             ac_error *error)
+{
+    char text[32] = { 0 };
+
+    memcpy(text, name, n < sizeof text ? n : sizeof text - 1);
+    if (n >= sizeof text ||
+        !aci_model_variant_named(&card->variants[card->n_variants], text))
+        return aci_platform_fail(error, AC_E_ARGUMENT,
+                                 "there was no variant \"%s\"; known are %s",
+                                 text, aci_model_variant_list());
+    for (int32_t i = 0; i < card->n_variants; i++)
+        if (strcmp(card->variants[i].name, text) == 0)
+            return aci_platform_fail(error, AC_E_ARGUMENT,
+                                     "variant %s was named twice", text);
+    card->n_variants++;
+    return AC_OK;
+}
+
+ac_status aci_workshop_parse_variants(aci_zoo_card *card, const char *names,
+                                      ac_error *error)
+{
+    int seen_full = 0;
+
+    card->n_variants = 0;
+    if (names == NULL)
+        names = "full,int8,int4";
+    if (add_variant(card, "full", 4, error) != AC_OK)
+        return AC_E_INTERNAL;
+    for (;;) {
+        size_t n = strcspn(names, ",");
+
+        if (n == 4 && memcmp(names, "full", 4) == 0 && !seen_full) {
+            seen_full = 1; /* it is there already */
+        } else {
+            /* Names are few and doubled ones refused: never past the 16. */
+            ac_status status = add_variant(card, names, n, error);
+
+            if (status != AC_OK)
+                return status;
+        }
+        if (names[n] == '\0')
+            return AC_OK;
+        names += n + 1;
+    }
+}
+
+static ac_status write_store(aci_store_built *built, aci_memory *memory,
+                             aci_pool *pool, const char *folder,
+                             const aci_shape *shape, uint32_t group,
+                             const aci_strip_source *source,
+                             const ac_compress_options *options,
+                             ac_error *error)
+{
+    char *path = aci_platform_join(memory, folder, ACI_ZOO_WEIGHTS);
+    ac_status status;
+
+    if (path == NULL)
+        return aci_platform_fail_memory(error, "a path");
+    status = aci_workshop_store_build(built, memory, pool, path, shape, group,
+                                      source, options, error);
+    aci_platform_free(memory, path);
+    return status;
+}
+
+static ac_status write_card(const aci_zoo_card *card, aci_memory *memory,
+                            const char *folder, ac_error *error)
+{
+    char *path = aci_platform_join(memory, folder, ACI_ZOO_CARD);
+    ac_status status;
+
+    if (path == NULL)
+        return aci_platform_fail_memory(error, "a path");
+    status = aci_model_card_write(card, memory, path, error);
+    aci_platform_free(memory, path);
+    return status;
+}
+
+ac_status aci_workshop_zoo_write(aci_zoo_card *card, aci_memory *memory,
+                                 aci_pool *pool, const char *folder,
+                                 const aci_shape *shape,
+                                 const aci_strip_source *source,
+                                 const ac_compress_options *options,
+                                 ac_error *error)
+{
+    aci_store_built built = { 0, 0 };
+    ac_status status;
+
+    status = aci_workshop_choose_group(&card->group, shape,
+                                       options != NULL ? options->group : 0,
+                                       error);
+    if (status == AC_OK)
+        status = aci_workshop_parse_variants(
+            card, options != NULL ? options->variants : NULL, error);
+    if (status == AC_OK)
+        status = write_store(&built, memory, pool, folder, shape, card->group,
+                             source, options, error);
+    if (status != AC_OK)
+        return status;
+    snprintf(card->name, sizeof card->name, "%s", shape->name);
+    snprintf(card->architecture, sizeof card->architecture, "%s",
+             aci_model_architecture_name(shape->architecture));
+    snprintf(card->library_version, sizeof card->library_version, "%s",
+             AC_VERSION_STRING);
+    card->weights_bytes = built.n_bytes;
+    card->weights_checksum = built.checksum;
+    return write_card(card, memory, folder, error);
+}

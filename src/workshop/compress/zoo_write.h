@@ -1,0 +1,24 @@
+/* zoo_write.h - what a zoo made from a checkpoint and a synthetic one have in
+ * common: group, variants, weights.acw, zoo.json. */
+#ifndef ACI_WORKSHOP_ZOO_WRITE_H
+#define ACI_WORKSHOP_ZOO_WRITE_H
+
+#include "model/zoo_card.h"
+#include "workshop/compress/store_build.h"
+
+/* Fills the card's variants from "full,int8,int4" (NULL: those). full is
+ * there whether named or not, and first. AC_E_ARGUMENT for unknown names, with
+ * the list, and for doubled ones. */
+ac_status aci_workshop_parse_variants(aci_zoo_card *card, const char *names,
+                                      ac_error *error);
+
+/* Writes both files into `folder`. The card comes with its provenance; group,
+ * weights and names of the shape are filled in here. */
+ac_status aci_workshop_zoo_write(aci_zoo_card *card, aci_memory *memory,
+                                 aci_pool *pool, const char *folder,
+                                 const aci_shape *shape,
+                                 const aci_strip_source *source,
+                                 const ac_compress_options *options,
+                                 ac_error *error);
+
+#endif
