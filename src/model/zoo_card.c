@@ -1,21 +1,17 @@
-/* zoo_card.c - zoo.json read and written whole.
+/* zoo_card.c - zoo.json read, field by field, believing nothing.
  *
  * 64-bit checksums and the seed are strings of 16 hexadecimal digits: JSON
- * readers elsewhere keep 53 bits. What was not measured is null here and NaN
- * in memory. */
+ * readers elsewhere keep 53 bits. What was not measured is null in the file
+ * and NaN in memory. */
 #include "model/zoo_card.h"
 
-#include <jansson.h>
 #include <math.h>
-#include <stdio.h>
 #include <string.h>
+
+#include "model/card_json.h"
 
 #include "platform/error.h"
 #include "platform/files.h"
-
-#define CARD_FORMAT "agentcompress-zoo"
-
-/* ---- Reading -------------------------------------------------------------- */
 
 static ac_status fail_field(ac_error *error, const char *field,
                             const char *wanted)
@@ -93,28 +89,6 @@ static ac_status read_bits(int32_t *out, const json_t *object,
     return AC_OK;
 }
 
-/* The measured figures of a variant; `wanted` bounds them. */
-typedef struct figure {
-    const char *field;
-    size_t member;
-    double highest;
-} figure;
-
-static const figure figures[] = {
-    { "decode_ratio", offsetof(aci_variant, decode_ratio), 1e6 },
-    { "prefill_ratio", offsetof(aci_variant, prefill_ratio), 1e6 },
-    { "kl_divergence", offsetof(aci_variant, kl_divergence), 1e6 },
-    { "perplexity", offsetof(aci_variant, perplexity), 1e30 },
-    { "success_rate", offsetof(aci_variant, success_rate), 1 },
-};
-
-enum { N_FIGURES = sizeof figures / sizeof figures[0] };
-
-static double *figure_of(aci_variant *variant, const figure *which)
-{
-    return (double *)(void *)((char *)variant + which->member);
-}
-
 static ac_status read_measured(aci_variant *out, const json_t *object,
                                ac_error *error)
 {
@@ -122,19 +96,19 @@ static ac_status read_measured(aci_variant *out, const json_t *object,
 
     if (measured != NULL && !json_is_object(measured))
         return fail_field(error, "measured", "an object");
-    for (size_t i = 0; i < N_FIGURES; i++) {
-        const json_t *value = json_object_get(measured, figures[i].field);
+    for (size_t i = 0; i < ACI_N_FIGURES; i++) {
+        const json_t *value = json_object_get(measured, aci_model_card_figures[i].field);
         double number;
 
-        *figure_of(out, &figures[i]) = NAN;
+        *aci_model_card_figure(out, i) = NAN;
         if (value == NULL || json_is_null(value))
             continue;
         number = json_number_value(value);
         if (!json_is_number(value) || !(number >= 0) ||
-            number > figures[i].highest)
-            return fail_field(error, figures[i].field,
+            number > aci_model_card_figures[i].highest)
+            return fail_field(error, aci_model_card_figures[i].field,
                               "null or a number in its range");
-        *figure_of(out, &figures[i]) = number;
+        *aci_model_card_figure(out, i) = number;
     }
     return AC_OK;
 }
@@ -257,9 +231,9 @@ static ac_status read_root(aci_zoo_card *card, const json_t *root,
     const json_t *version = json_object_get(root, "format_version");
     ac_status status;
 
-    if (format == NULL || strcmp(format, CARD_FORMAT) != 0 ||
+    if (format == NULL || strcmp(format, ACI_CARD_FORMAT) != 0 ||
         !json_is_integer(version))
-        return fail_field(error, "format", "\"" CARD_FORMAT
+        return fail_field(error, "format", "\"" ACI_CARD_FORMAT
                           "\" with an integer format_version");
     if (json_integer_value(version) != ACI_CARD_FORMAT_VERSION)
         return aci_platform_fail(
@@ -278,8 +252,9 @@ static ac_status read_root(aci_zoo_card *card, const json_t *root,
     return status;
 }
 
-ac_status aci_model_card_read(aci_zoo_card *out, aci_memory *memory,
-                              const char *path, ac_error *error)
+ac_status aci_model_card_load(json_t **out_root, aci_zoo_card *out,
+                              aci_memory *memory, const char *path,
+                              ac_error *error)
 {
     json_error_t where;
     char *text = NULL;
@@ -287,6 +262,7 @@ ac_status aci_model_card_read(aci_zoo_card *out, aci_memory *memory,
     json_t *root;
     ac_status status;
 
+    *out_root = NULL;
     memset(out, 0, sizeof *out);
     status = aci_platform_read_file(&text, &n, memory, path,
                                     ACI_CARD_MAX_BYTES, error);
@@ -300,167 +276,20 @@ ac_status aci_model_card_read(aci_zoo_card *out, aci_memory *memory,
     status = json_is_object(root)
                  ? read_root(out, root, error)
                  : fail_field(error, "the card", "an object");
-    json_decref(root);
-    if (status != AC_OK)
+    if (status != AC_OK) {
+        json_decref(root);
         return aci_platform_fail_within(error, status, path);
+    }
+    *out_root = root;
     return AC_OK;
 }
 
-/* ---- Writing -------------------------------------------------------------- */
-
-static json_t *make_hex(uint64_t value)
+ac_status aci_model_card_read(aci_zoo_card *out, aci_memory *memory,
+                              const char *path, ac_error *error)
 {
-    char text[17];
+    json_t *root;
+    ac_status status = aci_model_card_load(&root, out, memory, path, error);
 
-    snprintf(text, sizeof text, "%016llx", (unsigned long long)value);
-    return json_string(text);
-}
-
-/* Checkpoints name themselves in any bytes; JSON has to be UTF-8. */
-static json_t *make_string(const char *text)
-{
-    json_t *value = json_string(text);
-    char plain[256];
-    size_t n = 0;
-
-    if (value != NULL)
-        return value;
-    for (; text[n] != '\0' && n < sizeof plain - 1; n++)
-        plain[n] = (unsigned char)text[n] < 0x80 ? text[n] : '?';
-    plain[n] = '\0';
-    return json_string(plain);
-}
-
-static json_t *make_text(const char *text)
-{
-    return text[0] != '\0' ? make_string(text) : json_null();
-}
-
-static json_t *make_variant(const aci_variant *variant)
-{
-    aci_variant copy = *variant;
-    json_t *measured = json_object();
-    json_t *object = json_object();
-
-    for (size_t i = 0; i < N_FIGURES; i++) {
-        double value = *figure_of(&copy, &figures[i]);
-
-        json_object_set_new(measured, figures[i].field,
-                            isfinite(value) ? json_real(value) : json_null());
-    }
-    json_object_set_new(object, "name", json_string(variant->name));
-    json_object_set_new(object, "weight_bits",
-                        json_integer(variant->weight_bits));
-    json_object_set_new(object, "activation_bits",
-                        json_integer(variant->activation_bits));
-    json_object_set_new(object, "head_bits", json_integer(variant->head_bits));
-    json_object_set_new(object, "embed_bits",
-                        json_integer(variant->embed_bits));
-    json_object_set_new(object, "measured", measured);
-    return object;
-}
-
-static json_t *make_root(const aci_zoo_card *card)
-{
-    json_t *root = json_object(), *from = json_object();
-    json_t *weights = json_object(), *variants = json_array();
-
-    json_object_set_new(root, "format", json_string(CARD_FORMAT));
-    json_object_set_new(root, "format_version",
-                        json_integer(ACI_CARD_FORMAT_VERSION));
-    json_object_set_new(root, "name", make_string(card->name));
-    json_object_set_new(root, "architecture",
-                        json_string(card->architecture));
-    json_object_set_new(from, "checkpoint", make_text(card->checkpoint));
-    json_object_set_new(from, "checkpoint_checksum",
-                        make_hex(card->checkpoint_checksum));
-    json_object_set_new(from, "library_version",
-                        json_string(card->library_version));
-    json_object_set_new(from, "seed", make_hex(card->seed));
-    json_object_set_new(from, "created", make_text(card->created));
-    json_object_set_new(root, "provenance", from);
-    json_object_set_new(weights, "bytes",
-                        json_integer((json_int_t)card->weights_bytes));
-    json_object_set_new(weights, "group", json_integer(card->group));
-    json_object_set_new(weights, "checksum",
-                        make_hex(card->weights_checksum));
-    json_object_set_new(root, "weights", weights);
-    for (int32_t i = 0; i < card->n_variants; i++)
-        json_array_append_new(variants, make_variant(&card->variants[i]));
-    json_object_set_new(root, "variants", variants);
-    return root;
-}
-
-/* jansson's setters return -1 and free the value when memory ran out, which
- * leaves a field out: count them all before trusting the tree. */
-static int is_complete(const json_t *root, const aci_zoo_card *card)
-{
-    const json_t *variants = json_object_get(root, "variants");
-
-    if (json_object_size(root) != 7 ||
-        json_object_size(json_object_get(root, "provenance")) != 5 ||
-        json_object_size(json_object_get(root, "weights")) != 3 ||
-        json_array_size(variants) != (size_t)card->n_variants)
-        return 0;
-    for (size_t i = 0; i < json_array_size(variants); i++) {
-        const json_t *variant = json_array_get(variants, i);
-
-        if (json_object_size(variant) != 6 ||
-            json_object_size(json_object_get(variant, "measured")) !=
-                N_FIGURES)
-            return 0;
-    }
-    return 1;
-}
-
-typedef struct card_sink {
-    aci_writer *writer;
-    ac_error *error;
-    ac_status status;
-} card_sink;
-
-static int write_piece(const char *piece, size_t n_bytes, void *user)
-{
-    card_sink *sink = user;
-
-    sink->status = aci_platform_writer_append(sink->writer, piece, n_bytes,
-                                              sink->error);
-    return sink->status == AC_OK ? 0 : -1;
-}
-
-static ac_status write_tree(const json_t *root, aci_memory *memory,
-                            const char *path, ac_error *error)
-{
-    card_sink sink = { NULL, error, AC_OK };
-    ac_status status = aci_platform_writer_open(&sink.writer, memory, path,
-                                                error);
-
-    if (status != AC_OK)
-        return status;
-    if (json_dump_callback(root, write_piece, &sink,
-                           JSON_INDENT(2) | JSON_REAL_PRECISION(17)) != 0)
-        status = sink.status != AC_OK
-                     ? sink.status
-                     : aci_platform_fail_memory(error, "the zoo's card");
-    if (status == AC_OK)
-        status = aci_platform_writer_append(sink.writer, "\n", 1, error);
-    if (status == AC_OK)
-        status = aci_platform_writer_commit(sink.writer, error);
-    if (status != AC_OK)
-        aci_platform_writer_abandon(sink.writer);
-    return status;
-}
-
-ac_status aci_model_card_write(const aci_zoo_card *card, aci_memory *memory,
-                               const char *path, ac_error *error)
-{
-    json_t *root = make_root(card);
-    ac_status status;
-
-    if (root != NULL && is_complete(root, card))
-        status = write_tree(root, memory, path, error);
-    else
-        status = aci_platform_fail_memory(error, "the zoo's card");
     json_decref(root);
     return status;
 }

@@ -34,4 +34,11 @@ ac_status aci_model_card_read(aci_zoo_card *out, aci_memory *memory,
 ac_status aci_model_card_write(const aci_zoo_card *card, aci_memory *memory,
                                const char *path, ac_error *error);
 
+/* Puts the figures of `figures` that are not NaN into the variant of that
+ * name; everything else in the file stays, fields we do not know included.
+ * Written beside its place and renamed: readers see the old card or the new.
+ * AC_E_NOT_FOUND without such a variant. */
+ac_status aci_model_card_update(aci_memory *memory, const char *path,
+                                const aci_variant *figures, ac_error *error);
+
 #endif

@@ -3,6 +3,7 @@
 #define ACI_WORKSHOP_WORKSHOP_H
 
 #include "model/checkpoint.h"
+#include "model/variant.h"
 #include "platform/memory.h"
 #include "platform/threads.h"
 
@@ -16,12 +17,20 @@ ac_status aci_workshop_compress(aci_memory *memory, aci_pool *pool,
                                 ac_error *error);
 
 /* compress/: the same with random weights of a named shape
- * ("llama-3.2-1b", "smollm-135m", "tiny"); writes a small byte-level
- * tokenizer's size into the shape. AC_E_NOT_FOUND lists the names. */
+ * ("tiny", "smollm-135m", "llama-3.2-1b", "llama-3.1-8b"), seeded by
+ * options->seed. The vocabulary is the shape's; the tokenizer is the caller's
+ * to add. AC_E_NOT_FOUND lists the names. */
 ac_status aci_workshop_synthesize(aci_memory *memory, aci_pool *pool,
                                   const char *shape_name, const char *folder,
                                   const ac_compress_options *options,
                                   ac_error *error);
+
+/* compress/: puts measured figures into a zoo's card: those of `figures` that
+ * are not NaN, for the variant of that name. Atomic; the rest of the card
+ * stays as it is. AC_E_NOT_FOUND when the zoo has no such variant. */
+ac_status aci_workshop_card_update(aci_memory *memory, const char *zoo,
+                                   const aci_variant *figures,
+                                   ac_error *error);
 
 /* train/: learns a predictor from outcomes. */
 ac_status aci_workshop_train_predictor(aci_memory *memory,

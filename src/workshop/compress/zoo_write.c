@@ -9,6 +9,7 @@
 #include "model/variant_names.h"
 #include "platform/error.h"
 #include "platform/files.h"
+#include "workshop/workshop.h"
 
 static ac_status add_variant(aci_zoo_card *card, const char *name, size_t n,
                              ac_error *error)
@@ -117,4 +118,18 @@ ac_status aci_workshop_zoo_write(aci_zoo_card *card, aci_memory *memory,
     card->weights_bytes = built.n_bytes;
     card->weights_checksum = built.checksum;
     return write_card(card, memory, folder, error);
+}
+
+ac_status aci_workshop_card_update(aci_memory *memory, const char *zoo,
+                                   const aci_variant *figures,
+                                   ac_error *error)
+{
+    char *path = aci_platform_join(memory, zoo, ACI_ZOO_CARD);
+    ac_status status;
+
+    if (path == NULL)
+        return aci_platform_fail_memory(error, "a path");
+    status = aci_model_card_update(memory, path, figures, error);
+    aci_platform_free(memory, path);
+    return status;
 }

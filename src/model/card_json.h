@@ -1,0 +1,29 @@
+/* card_json.h - what reading and writing zoo.json share, inside this folder. */
+#ifndef ACI_MODEL_CARD_JSON_H
+#define ACI_MODEL_CARD_JSON_H
+
+#include <jansson.h>
+#include <stddef.h>
+
+#include "model/zoo_card.h"
+
+#define ACI_CARD_FORMAT "agentcompress-zoo"
+
+/* The measured figures of a variant, and how large each may be. */
+typedef struct aci_card_figure {
+    const char *field;
+    size_t member;             /* offset of the double in aci_variant */
+    double highest;
+} aci_card_figure;
+
+enum { ACI_N_FIGURES = 5 };
+
+extern const aci_card_figure aci_model_card_figures[ACI_N_FIGURES];
+double *aci_model_card_figure(aci_variant *variant, size_t i);
+
+/* aci_model_card_read, with the JSON as well: json_decref it. */
+ac_status aci_model_card_load(json_t **out_root, aci_zoo_card *out,
+                              aci_memory *memory, const char *path,
+                              ac_error *error);
+
+#endif

@@ -1,0 +1,236 @@
+/* zoo_card_write.c - zoo.json written whole, and measured figures put in. */
+#include <math.h>
+#include <stdio.h>
+#include <string.h>
+
+#include "model/card_json.h"
+#include "platform/error.h"
+#include "platform/files.h"
+
+const aci_card_figure aci_model_card_figures[ACI_N_FIGURES] = {
+    { "decode_ratio", offsetof(aci_variant, decode_ratio), 1e6 },
+    { "prefill_ratio", offsetof(aci_variant, prefill_ratio), 1e6 },
+    { "kl_divergence", offsetof(aci_variant, kl_divergence), 1e6 },
+    { "perplexity", offsetof(aci_variant, perplexity), 1e30 },
+    { "success_rate", offsetof(aci_variant, success_rate), 1 },
+};
+
+double *aci_model_card_figure(aci_variant *variant, size_t i)
+{
+    return (double *)(void *)((char *)variant +
+                              aci_model_card_figures[i].member);
+}
+
+static json_t *make_hex(uint64_t value)
+{
+    char text[17];
+
+    snprintf(text, sizeof text, "%016llx", (unsigned long long)value);
+    return json_string(text);
+}
+
+/* Checkpoints name themselves in any bytes; JSON has to be UTF-8. */
+static json_t *make_string(const char *text)
+{
+    json_t *value = json_string(text);
+    char plain[256];
+    size_t n = 0;
+
+    if (value != NULL)
+        return value;
+    for (; text[n] != '\0' && n < sizeof plain - 1; n++)
+        plain[n] = (unsigned char)text[n] < 0x80 ? text[n] : '?';
+    plain[n] = '\0';
+    return json_string(plain);
+}
+
+static json_t *make_text(const char *text)
+{
+    return text[0] != '\0' ? make_string(text) : json_null();
+}
+
+static json_t *make_variant(const aci_variant *variant)
+{
+    aci_variant copy = *variant;
+    json_t *measured = json_object();
+    json_t *object = json_object();
+
+    for (size_t i = 0; i < ACI_N_FIGURES; i++) {
+        double value = *aci_model_card_figure(&copy, i);
+
+        json_object_set_new(measured, aci_model_card_figures[i].field,
+                            isfinite(value) ? json_real(value) : json_null());
+    }
+    json_object_set_new(object, "name", json_string(variant->name));
+    json_object_set_new(object, "weight_bits",
+                        json_integer(variant->weight_bits));
+    json_object_set_new(object, "activation_bits",
+                        json_integer(variant->activation_bits));
+    json_object_set_new(object, "head_bits", json_integer(variant->head_bits));
+    json_object_set_new(object, "embed_bits",
+                        json_integer(variant->embed_bits));
+    json_object_set_new(object, "measured", measured);
+    return object;
+}
+
+static json_t *make_root(const aci_zoo_card *card)
+{
+    json_t *root = json_object(), *from = json_object();
+    json_t *weights = json_object(), *variants = json_array();
+
+    json_object_set_new(root, "format", json_string(ACI_CARD_FORMAT));
+    json_object_set_new(root, "format_version",
+                        json_integer(ACI_CARD_FORMAT_VERSION));
+    json_object_set_new(root, "name", make_string(card->name));
+    json_object_set_new(root, "architecture",
+                        json_string(card->architecture));
+    json_object_set_new(from, "checkpoint", make_text(card->checkpoint));
+    json_object_set_new(from, "checkpoint_checksum",
+                        make_hex(card->checkpoint_checksum));
+    json_object_set_new(from, "library_version",
+                        json_string(card->library_version));
+    json_object_set_new(from, "seed", make_hex(card->seed));
+    json_object_set_new(from, "created", make_text(card->created));
+    json_object_set_new(root, "provenance", from);
+    json_object_set_new(weights, "bytes",
+                        json_integer((json_int_t)card->weights_bytes));
+    json_object_set_new(weights, "group", json_integer(card->group));
+    json_object_set_new(weights, "checksum",
+                        make_hex(card->weights_checksum));
+    json_object_set_new(root, "weights", weights);
+    for (int32_t i = 0; i < card->n_variants; i++)
+        json_array_append_new(variants, make_variant(&card->variants[i]));
+    json_object_set_new(root, "variants", variants);
+    return root;
+}
+
+/* jansson's setters return -1 and free the value when memory ran out, which
+ * leaves a field out: count them all before trusting the tree. */
+static int is_complete(const json_t *root, const aci_zoo_card *card)
+{
+    const json_t *variants = json_object_get(root, "variants");
+
+    if (json_object_size(root) != 7 ||
+        json_object_size(json_object_get(root, "provenance")) != 5 ||
+        json_object_size(json_object_get(root, "weights")) != 3 ||
+        json_array_size(variants) != (size_t)card->n_variants)
+        return 0;
+    for (size_t i = 0; i < json_array_size(variants); i++) {
+        const json_t *variant = json_array_get(variants, i);
+
+        if (json_object_size(variant) != 6 ||
+            json_object_size(json_object_get(variant, "measured")) !=
+                ACI_N_FIGURES)
+            return 0;
+    }
+    return 1;
+}
+
+typedef struct card_sink {
+    aci_writer *writer;
+    ac_error *error;
+    ac_status status;
+} card_sink;
+
+static int write_piece(const char *piece, size_t n_bytes, void *user)
+{
+    card_sink *sink = user;
+
+    sink->status = aci_platform_writer_append(sink->writer, piece, n_bytes,
+                                              sink->error);
+    return sink->status == AC_OK ? 0 : -1;
+}
+
+static ac_status write_tree(const json_t *root, aci_memory *memory,
+                            const char *path, ac_error *error)
+{
+    card_sink sink = { NULL, error, AC_OK };
+    ac_status status = aci_platform_writer_open(&sink.writer, memory, path,
+                                                error);
+
+    if (status != AC_OK)
+        return status;
+    if (json_dump_callback(root, write_piece, &sink,
+                           JSON_INDENT(2) | JSON_REAL_PRECISION(17)) != 0)
+        status = sink.status != AC_OK
+                     ? sink.status
+                     : aci_platform_fail_memory(error, "the zoo's card");
+    if (status == AC_OK)
+        status = aci_platform_writer_append(sink.writer, "\n", 1, error);
+    if (status == AC_OK)
+        status = aci_platform_writer_commit(sink.writer, error);
+    if (status != AC_OK)
+        aci_platform_writer_abandon(sink.writer);
+    return status;
+}
+
+ac_status aci_model_card_write(const aci_zoo_card *card, aci_memory *memory,
+                               const char *path, ac_error *error)
+{
+    json_t *root = make_root(card);
+    ac_status status;
+
+    if (root != NULL && is_complete(root, card))
+        status = write_tree(root, memory, path, error);
+    else
+        status = aci_platform_fail_memory(error, "the zoo's card");
+    json_decref(root);
+    return status;
+}
+
+/* Sets the finite figures in the JSON of one variant. */
+static ac_status set_measured(json_t *root, const aci_variant *figures,
+                              int32_t index, ac_error *error)
+{
+    json_t *variant = json_array_get(json_object_get(root, "variants"),
+                                     (size_t)index);
+    json_t *measured = json_object_get(variant, "measured");
+    aci_variant copy = *figures;
+
+    if (measured == NULL) {
+        measured = json_object();
+        if (json_object_set_new(variant, "measured", measured) != 0)
+            return aci_platform_fail_memory(error, "the zoo's card");
+    }
+    for (size_t i = 0; i < ACI_N_FIGURES; i++) {
+        const aci_card_figure *figure = &aci_model_card_figures[i];
+        double value = *aci_model_card_figure(&copy, i);
+
+        if (isnan(value))
+            continue;
+        if (!(value >= 0) || value > figure->highest)
+            return aci_platform_fail(error, AC_E_ARGUMENT,
+                                     "%s was %g, out of its range",
+                                     figure->field, value);
+        if (json_object_set_new(measured, figure->field, json_real(value)))
+            return aci_platform_fail_memory(error, "the zoo's card");
+    }
+    return AC_OK;
+}
+
+ac_status aci_model_card_update(aci_memory *memory, const char *path,
+                                const aci_variant *figures, ac_error *error)
+{
+    aci_zoo_card *card = aci_platform_alloc(memory, sizeof *card);
+    int32_t index = -1;
+    json_t *root = NULL;
+    ac_status status;
+
+    if (card == NULL)
+        return aci_platform_fail_memory(error, "the zoo's card");
+    status = aci_model_card_load(&root, card, memory, path, error);
+    for (int32_t i = 0; status == AC_OK && i < card->n_variants; i++)
+        if (strcmp(card->variants[i].name, figures->name) == 0)
+            index = i;
+    if (status == AC_OK && index < 0)
+        status = aci_platform_fail(error, AC_E_NOT_FOUND,
+                                   "%s had no variant %.31s", path,
+                                   figures->name);
+    if (status == AC_OK)
+        status = set_measured(root, figures, index, error);
+    if (status == AC_OK)
+        status = write_tree(root, memory, path, error);
+    json_decref(root);
+    aci_platform_free(memory, card);
+    return status;
+}
