@@ -205,6 +205,8 @@ void aci_router_read_features(aci_features *out,
     const uint8_t *text;
 
     memset(out, 0, sizeof *out);
+    if (prompt_bytes == 0)
+        prompt = ""; /* may be NULL */
     skipped = skip_template(&out->template_number, templates, prompt,
                             prompt_bytes);
     text = (const uint8_t *)prompt + skipped;

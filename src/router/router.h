@@ -34,6 +34,8 @@ void aci_router_predictor_close(aci_predictor *predictor);
 int32_t aci_router_predictor_heads(const aci_predictor *predictor);
 const char *aci_router_predictor_head_name(const aci_predictor *predictor,
                                            int32_t head);
+/* The unfamiliarity above which its prompts go to full. */
+float aci_router_predictor_threshold(const aci_predictor *predictor);
 /* JSON description into new memory (for ac_inspect). */
 ac_status aci_router_predictor_describe(char **out, aci_memory *memory,
                                         const char *path, ac_error *error);
@@ -45,8 +47,9 @@ void aci_router_predict(float *success, float *unfamiliarity,
                         size_t prompt_bytes);
 
 /* The whole decision. `predictor` may be NULL. Candidates are the zoo's
- * variants in order; `full` is the number of the full one. A variant the
- * predictor has no head for is never chosen by routing (except full). */
+ * variants in order, at most AC_MAX_VARIANTS; `full` is the number of the full
+ * one. A variant the predictor has no head for is never chosen by routing
+ * (except full). A pure function: router_nanoseconds is left 0. */
 void aci_router_decide(ac_decision *out, const aci_predictor *predictor,
                        const aci_candidate *candidates, int32_t n_candidates,
                        int32_t full, const aci_policy *policy,
