@@ -1,0 +1,674 @@
+/* agentcompress.h - run language-model agents cheaply.
+ *
+ * libagentcompress keeps a *zoo*: one model, stored once, that can be run in
+ * several *variants* (full, 8-bit, 4-bit, ...). For every prompt a small
+ * *predictor* picks the cheapest variant expected to succeed, the *engine*
+ * generates, and the *accountant* records what that cost and what the full
+ * model would have cost.
+ *
+ * The whole of it in fifteen lines:
+ *
+ *     ac_engine *engine = NULL;
+ *     ac_session *session = NULL;
+ *     ac_error error = AC_ERROR_INIT;
+ *     ac_result result = AC_RESULT_INIT;
+ *
+ *     if (ac_open(&engine, "my.zoo", NULL, &error) == AC_OK &&
+ *         ac_session_open(&session, engine, NULL, &error) == AC_OK &&
+ *         ac_generate(&result, session, "Hello", 5, NULL, &error) == AC_OK)
+ *         printf("%s\n[%s]\n", result.text, result.decision->variant_name);
+ *     else
+ *         fprintf(stderr, "%s\n", error.message);
+ *     ac_session_close(session);
+ *     ac_close(engine);
+ *
+ * Rules that hold everywhere
+ *   Output comes first, then the object, then inputs, then options, then the
+ *   caller's `ac_error *` (may be NULL). Functions return AC_OK (0) or a
+ *   negative ac_status whose number never changes meaning. A failed call
+ *   leaves its objects as they were, unless its comment says otherwise.
+ *   Text is UTF-8 with an explicit length; it need not end in NUL on the way
+ *   in and always does on the way out. Strings returned are lent: valid until
+ *   the next call on the same object. `*_close(NULL)` does nothing.
+ *
+ * Threads
+ *   An ac_engine may be used by any number of threads at once. An ac_session
+ *   or ac_ledger belongs to one thread at a time; ac_session_cancel alone may
+ *   be called from any thread.
+ *
+ * Structs
+ *   Options and results begin with `struct_size`; start them from their
+ *   *_INIT macro, which zeroes the rest. 0 in a field means its default.
+ *   The library never writes past the caller's struct_size, and refuses
+ *   options from the future whose unknown fields are not zero.
+ *
+ * The library never prints, exits, aborts, installs signal handlers, or reads
+ * environment variables.
+ */
+#ifndef AGENTCOMPRESS_H
+#define AGENTCOMPRESS_H
+
+#include <stddef.h>
+#include <stdint.h>
+
+#define AC_VERSION_MAJOR 0
+#define AC_VERSION_MINOR 1
+#define AC_VERSION_PATCH 0
+#define AC_VERSION_STRING "0.1.0"
+
+#if defined(__GNUC__) || defined(__clang__)
+#define AC_API __attribute__((visibility("default")))
+#else
+#define AC_API
+#endif
+
+#ifdef __cplusplus
+extern "C" {
+#endif
+
+/* ---- 1. Status and errors ---------------------------------------------- */
+
+/* What a call returns. Numbers are never reused. docs/errors.md explains each
+ * and says what to do about it. Since 0.1. */
+typedef int32_t ac_status;
+
+#define AC_OK 0
+#define AC_E_ARGUMENT (-1)     /* an argument is NULL, out of range or unknown */
+#define AC_E_NO_MEMORY (-2)    /* allocation failed or the memory limit is hit */
+#define AC_E_IO (-3)           /* the system refused a read or write */
+#define AC_E_FORMAT (-4)       /* a file is malformed */
+#define AC_E_UNSUPPORTED (-5)  /* well-formed, but not something we can run */
+#define AC_E_NOT_FOUND (-6)    /* no such file, variant, request or tensor */
+#define AC_E_CONTEXT_FULL (-7) /* prompt is longer than the context */
+#define AC_E_CANCELLED (-8)    /* stopped by the callback or ac_session_cancel */
+#define AC_E_BUDGET (-9)       /* the call's or ledger's budget is spent */
+#define AC_E_TOO_SMALL (-10)   /* the caller's buffer is too small; size given */
+#define AC_E_DEVICE (-11)      /* the device failed or is not there */
+#define AC_E_BUSY (-12)        /* another thread or process holds the object */
+#define AC_E_DISK_FULL (-13)   /* no space left; nothing was half-written */
+#define AC_E_CHECKSUM (-14)    /* stored bytes differ from their checksum */
+#define AC_E_NUMERIC (-15)     /* NaN or infinity where a number must be */
+#define AC_E_INTERNAL (-16)    /* our own mistake; please report it */
+
+/* Details of a failure, filled by the call that failed. `message` is one line,
+ * past tense, in English. Untouched by calls that succeed. Since 0.1. */
+typedef struct ac_error {
+    uint32_t struct_size;
+    int32_t status;
+    char message[504];
+} ac_error;
+
+#define AC_ERROR_INIT { sizeof(ac_error), 0, { 0 } }
+
+/* ac_status_name: "AC_E_FORMAT" for AC_E_FORMAT; "AC_E_?" for unknown numbers.
+ * Static storage. Since 0.1. */
+AC_API const char *ac_status_name(ac_status status);
+
+/* ac_version: version of the library loaded, "major.minor.patch"; compare it
+ * with AC_VERSION_STRING of the header compiled against. Since 0.1. */
+AC_API const char *ac_version(void);
+
+/* ---- 2. Opening a zoo --------------------------------------------------- */
+
+typedef struct ac_engine ac_engine;   /* an opened zoo on a device */
+typedef struct ac_session ac_session; /* one conversation */
+typedef struct ac_ledger ac_ledger;   /* the durable record of usage */
+
+/* Severity passed to the log callback. */
+#define AC_LOG_ERROR 1
+#define AC_LOG_WARNING 2
+#define AC_LOG_INFO 3
+
+/* Called with one line of text, no newline, from any thread using the object;
+ * `text` is valid during the call only. */
+typedef void (*ac_log_callback)(int32_t level, const char *text, void *user);
+
+/* The host's allocator. `allocate` returns memory aligned to 64 bytes or NULL;
+ * `release` accepts NULL. Both may be called from any thread. */
+typedef void *(*ac_allocate_callback)(size_t bytes, void *user);
+typedef void (*ac_release_callback)(void *memory, void *user);
+
+/* What to do when the ledger cannot be written. */
+#define AC_LEDGER_REFUSE 0 /* fail the request before any token is spent */
+#define AC_LEDGER_DROP 1   /* go on, and count the drop in ac_engine_info */
+
+typedef struct ac_open_options {
+    uint32_t struct_size;
+    uint32_t n_threads;           /* 0: one per physical core we may run on */
+    uint64_t memory_limit_bytes;  /* 0: none. Mapped weights do not count */
+    const char *device;           /* NULL or "auto", "cpu", "cuda:N" */
+    const char *ledger_path;      /* NULL: no ledger */
+    const char *price_book_path;  /* NULL: the price book built in */
+    const char *price_name;       /* entry to charge; NULL: "local-cpu" */
+    ac_log_callback on_log;       /* NULL: silent */
+    void *log_user;
+    ac_allocate_callback allocate; /* NULL: the C library; both or neither */
+    ac_release_callback release;
+    void *allocator_user;
+    uint32_t ledger_policy;       /* AC_LEDGER_REFUSE or AC_LEDGER_DROP */
+    uint32_t verify_checksums;    /* 1: read and check every byte on open */
+    const char *cpu_level;        /* NULL: best; "reference", "avx2", "avx512" */
+} ac_open_options;
+
+#define AC_OPEN_OPTIONS_INIT { sizeof(ac_open_options), 0, 0, NULL, NULL, NULL, \
+                               NULL, NULL, NULL, NULL, NULL, NULL, 0, 0, NULL }
+
+/* ac_open: open a zoo directory, or a checkpoint (a Hugging Face directory or
+ * a GGUF file), for use. A zoo's weights are mapped and used in place, so this
+ * takes milliseconds; a checkpoint is read into float32 and has one variant,
+ * "full", without a predictor: the reference the others are judged by.
+ *
+ * out         set to the engine, or NULL on failure.
+ * path        of the zoo or checkpoint; may be freed on return.
+ * options     NULL means defaults.
+ * Returns     AC_OK; AC_E_NOT_FOUND, AC_E_FORMAT, AC_E_CHECKSUM, AC_E_DEVICE,
+ *             AC_E_UNSUPPORTED, AC_E_NO_MEMORY, AC_E_IO.
+ * Owns        the caller; ac_close it after its sessions.     Since 0.1. */
+AC_API ac_status ac_open(ac_engine **out, const char *path,
+                         const ac_open_options *options, ac_error *error);
+
+/* ac_close: free the engine. Its sessions must be closed first; a session
+ * still open keeps the engine's memory alive until it too is closed.
+ * Since 0.1. */
+AC_API void ac_close(ac_engine *engine);
+
+/* What runs where. Strings are lent until ac_close. */
+typedef struct ac_engine_info {
+    uint32_t struct_size;
+    uint32_t n_variants;          /* numbered from 0, cheapest last is not
+                                     promised: read their costs */
+    uint32_t full_variant;        /* number of the variant named "full" */
+    uint32_t n_threads;
+    uint32_t n_layer, n_embd, n_head, n_head_kv;
+    uint32_t n_vocab, n_context;
+    uint64_t n_parameters;
+    uint64_t mapped_bytes;        /* weights, shared by every variant */
+    uint64_t allocated_bytes;     /* everything else, sessions included */
+    uint64_t ledger_drops;        /* entries lost under AC_LEDGER_DROP */
+    const char *name;             /* of the model, as its makers call it */
+    const char *architecture;     /* "llama", "mistral", "qwen2", "qwen3" */
+    const char *device;           /* "cpu avx512-vnni" ... and why */
+    const char *chat_template;    /* "chatml", "llama3", ... or "plain" */
+    uint32_t has_predictor;
+    uint32_t is_checkpoint;       /* 1: opened from a checkpoint */
+} ac_engine_info;
+
+#define AC_ENGINE_INFO_INIT { sizeof(ac_engine_info), 0, 0, 0, 0, 0, 0, 0, 0, \
+                              0, 0, 0, 0, 0, NULL, NULL, NULL, NULL, 0, 0 }
+
+/* ac_describe: fill `out`. Since 0.1. */
+AC_API ac_status ac_describe(ac_engine_info *out, const ac_engine *engine,
+                             ac_error *error);
+
+/* One way of running the zoo's model. Costs are relative to `full` (1.0) and
+ * come from the zoo's card; quality fields are NaN where not measured. */
+typedef struct ac_variant_info {
+    uint32_t struct_size;
+    uint32_t index;
+    char name[32];
+    uint32_t weight_bits;         /* 4, 8, 16 or 32 */
+    uint32_t activation_bits;     /* 8, 16 or 32 */
+    uint64_t bytes_per_token;     /* weights read to decode one token */
+    uint64_t macs_per_token;      /* multiply-accumulates, one token */
+    double cost_ratio;            /* decode seconds relative to full */
+    double kl_divergence;         /* nats per token against full */
+    double perplexity;
+    double success_rate;          /* on the predictor's held-out prompts */
+} ac_variant_info;
+
+#define AC_VARIANT_INFO_INIT { sizeof(ac_variant_info), 0, { 0 }, 0, 0, 0, 0, \
+                               0, 0, 0, 0 }
+
+/* ac_variant_describe: fill `out` for variant `index`. AC_E_ARGUMENT when
+ * there is no such variant. Since 0.1. */
+AC_API ac_status ac_variant_describe(ac_variant_info *out,
+                                     const ac_engine *engine, uint32_t index,
+                                     ac_error *error);
+
+/* ---- 3. Routing ---------------------------------------------------------- */
+
+#define AC_MAX_VARIANTS 16
+
+/* Why a variant was chosen. */
+#define AC_REASON_CHEAPEST 1      /* cheapest that passes the threshold */
+#define AC_REASON_LOW_CONFIDENCE 2 /* none passed: full */
+#define AC_REASON_UNFAMILIAR 3    /* prompt unlike the training prompts: full */
+#define AC_REASON_PINNED 4        /* the caller named it */
+#define AC_REASON_BUDGET 5        /* the best that the budget allows */
+#define AC_REASON_NO_PREDICTOR 6  /* the zoo has none: full */
+#define AC_REASON_ESCALATED 7     /* changed while running */
+
+typedef struct ac_route_options {
+    uint32_t struct_size;
+    uint32_t max_tokens;          /* assumed for the expected cost; 0: 256 */
+    float min_confidence;         /* 0: 0.7 */
+    float max_unfamiliarity;      /* 0: the predictor's own threshold */
+    const char *variant;          /* pin a variant; NULL or "auto": route */
+    int64_t budget_nanodollars;   /* 0: none */
+} ac_route_options;
+
+#define AC_ROUTE_OPTIONS_INIT { sizeof(ac_route_options), 0, 0, 0, NULL, 0 }
+
+typedef struct ac_decision {
+    uint32_t struct_size;
+    uint32_t variant;             /* index, for ac_variant_describe */
+    char variant_name[32];
+    uint32_t reason;              /* AC_REASON_* */
+    uint32_t n_variants;
+    float confidence;             /* probability that `variant` succeeds */
+    float unfamiliarity;          /* 0 like the training prompts, 1 unlike */
+    float success[AC_MAX_VARIANTS]; /* per variant; 1 for full by definition
+                                       of success as "as good as full" */
+    int64_t expected_nanodollars; /* of the chosen variant; -1: no price */
+    int64_t full_nanodollars;     /* of full, same tokens; -1: no price */
+    uint64_t router_nanoseconds;  /* what deciding took */
+    uint64_t prompt_hash;         /* of the features read: replay key */
+} ac_decision;
+
+#define AC_DECISION_INIT { sizeof(ac_decision), 0, { 0 }, 0, 0, 0, 0, { 0 }, \
+                           0, 0, 0, 0 }
+
+/* ac_route: decide which variant should answer `prompt`, without running it.
+ *
+ * out          the decision.
+ * prompt       UTF-8, `prompt_bytes` long; may be empty.
+ * options      NULL means defaults.
+ * Returns      AC_OK; AC_E_ARGUMENT; AC_E_NOT_FOUND (no such variant pinned).
+ * Threads      any, concurrently.                              Since 0.1. */
+AC_API ac_status ac_route(ac_decision *out, const ac_engine *engine,
+                          const char *prompt, size_t prompt_bytes,
+                          const ac_route_options *options, ac_error *error);
+
+/* ac_reason_name: "cheapest", "low-confidence", ... Static. Since 0.1. */
+AC_API const char *ac_reason_name(uint32_t reason);
+
+/* ---- 4. Sessions and generation ------------------------------------------ */
+
+typedef struct ac_session_options {
+    uint32_t struct_size;
+    uint32_t n_context;           /* tokens kept; 0: the model's own, <= 8192 */
+    uint32_t kv_bits;             /* 16 or 8; 0: 16 */
+    uint32_t reserved;            /* must be 0 */
+} ac_session_options;
+
+#define AC_SESSION_OPTIONS_INIT { sizeof(ac_session_options), 0, 0, 0 }
+
+/* ac_session_open: start an empty conversation. Allocates everything it will
+ * need; later calls do not. Since 0.1. */
+AC_API ac_status ac_session_open(ac_session **out, ac_engine *engine,
+                                 const ac_session_options *options,
+                                 ac_error *error);
+
+/* ac_session_close: free the session. Since 0.1. */
+AC_API void ac_session_close(ac_session *session);
+
+/* ac_session_reset: forget the conversation, keep the memory. Since 0.1. */
+AC_API ac_status ac_session_reset(ac_session *session, ac_error *error);
+
+/* ac_session_cancel: make the call now running on `session` return
+ * AC_E_CANCELLED after the current token. Any thread; no effect when idle.
+ * Since 0.1. */
+AC_API void ac_session_cancel(ac_session *session);
+
+/* Streaming: whole UTF-8 characters, valid during the call only. Return 0 to
+ * go on, anything else to cancel. Runs on the caller's thread. */
+typedef int32_t (*ac_text_callback)(const char *text, size_t text_bytes,
+                                    void *user);
+
+/* One entry of a logit bias. */
+typedef struct ac_logit_bias {
+    int32_t token;
+    float bias;                   /* added; -INFINITY forbids the token */
+} ac_logit_bias;
+
+/* How far to trust special tokens in text. */
+#define AC_SPECIAL_AS_TEXT 0      /* "<|im_end|>" is ordinary text (default) */
+#define AC_SPECIAL_PARSE 1        /* it is the token */
+
+/* Sampling and limits. Zero everywhere is greedy decoding of 256 tokens. */
+typedef struct ac_generate_options {
+    uint32_t struct_size;
+    uint32_t max_tokens;          /* 0: 256 */
+    float temperature;            /* [0,2]; 0: greedy */
+    uint32_t top_k;               /* 0: off */
+    float top_p;                  /* (0,1]; 0: off */
+    float min_p;                  /* [0,1]; 0: off */
+    float repetition_penalty;     /* 0 or 1: off */
+    float frequency_penalty;      /* 0: off */
+    float presence_penalty;       /* 0: off */
+    uint32_t penalty_window;      /* tokens looked back at; 0: 64 */
+    uint64_t seed;                /* same seed, same text */
+    const char *const *stop;      /* NUL-terminated strings; may be NULL */
+    uint32_t n_stop;
+    uint32_t n_logit_bias;
+    const ac_logit_bias *logit_bias;
+    uint32_t n_logprobs;          /* alternatives per token, 0-20 */
+    uint32_t special;             /* AC_SPECIAL_* for the prompt */
+    uint32_t ignore_end;          /* 1: go on after the end token */
+    uint32_t speculate;           /* 1: int4 drafts, the variant verifies;
+                                     greedy only; same text, faster */
+    uint32_t keep_session;        /* 1: append to the conversation as it is;
+                                     0: the prompt is the whole text, what it
+                                     shares with the last one is reused */
+    float min_confidence;         /* as in ac_route_options */
+    const char *variant;          /* as in ac_route_options */
+    int64_t budget_nanodollars;   /* for this call; 0: none */
+    ac_text_callback on_text;     /* NULL: no streaming */
+    void *text_user;
+    const char *label;            /* kept in the ledger; NULL: none */
+} ac_generate_options;
+
+#define AC_GENERATE_OPTIONS_INIT { sizeof(ac_generate_options), 0, 0, 0, 0, 0, \
+    0, 0, 0, 0, 0, NULL, 0, 0, NULL, 0, 0, 0, 0, 0, 0, NULL, 0, NULL, NULL, \
+    NULL }
+
+/* What one request cost. Joules are -1 where not measured. */
+typedef struct ac_usage {
+    uint32_t struct_size;
+    uint32_t variant;
+    uint32_t prompt_tokens;       /* evaluated now, cached ones not included */
+    uint32_t cached_tokens;       /* reused from the session */
+    uint32_t generated_tokens;
+    uint32_t draft_tokens;        /* proposed by speculation */
+    uint32_t accepted_tokens;     /* of those, kept */
+    uint32_t reserved;
+    uint64_t macs;                /* multiply-accumulates, analytic */
+    uint64_t bit_operations;      /* macs x weight bits x activation bits */
+    uint64_t bytes_moved;         /* weights and KV cache read, analytic */
+    uint64_t queue_nanoseconds;   /* waiting for the device */
+    uint64_t route_nanoseconds;
+    uint64_t prefill_nanoseconds;
+    uint64_t decode_nanoseconds;
+    int64_t microjoules;          /* -1: not measured */
+    int64_t nanodollars;          /* device seconds x price; -1: no price */
+    int64_t full_nanodollars;     /* the same tokens on full; -1: no price */
+    uint64_t full_nanoseconds;    /* modelled device time on full */
+    uint32_t full_basis;          /* AC_BASIS_* */
+    uint32_t energy_source;       /* AC_ENERGY_* */
+} ac_usage;
+
+#define AC_BASIS_SAME 1           /* full itself ran: nothing is modelled */
+#define AC_BASIS_CARD 2           /* measured ratio in the zoo's card */
+#define AC_BASIS_ANALYTIC 3       /* bytes and operations only */
+#define AC_ENERGY_NONE 0          /* no readable counter on this machine */
+#define AC_ENERGY_RAPL 1          /* package counter, shared by all processes */
+#define AC_ENERGY_NVML 2
+
+/* Why generation ended. */
+#define AC_STOP_END 1             /* the model's end token */
+#define AC_STOP_STRING 2          /* one of the stop strings */
+#define AC_STOP_MAX_TOKENS 3
+#define AC_STOP_CONTEXT 4         /* the session is full */
+#define AC_STOP_BUDGET 5
+#define AC_STOP_CANCELLED 6
+
+/* Log-probability of one token at one place. */
+typedef struct ac_logprob {
+    int32_t token;
+    float logprob;                /* natural logarithm */
+} ac_logprob;
+
+/* Everything lent is valid until the next call on the session. */
+typedef struct ac_result {
+    uint32_t struct_size;
+    uint32_t stop_reason;         /* AC_STOP_* */
+    const char *text;             /* UTF-8, NUL-terminated; stop string cut */
+    uint64_t text_bytes;
+    const int32_t *tokens;        /* [n_tokens] generated */
+    const float *token_logprobs;  /* [n_tokens]; NULL unless asked */
+    const ac_logprob *top_logprobs; /* [n_tokens][n_logprobs]; or NULL */
+    uint32_t n_tokens;
+    uint32_t n_logprobs;
+    uint64_t request_id;          /* in the ledger; 0: no ledger */
+    const ac_decision *decision;  /* never NULL after ac_generate */
+    const ac_usage *usage;        /* likewise */
+} ac_result;
+
+#define AC_RESULT_INIT { sizeof(ac_result), 0, NULL, 0, NULL, NULL, NULL, 0, \
+                         0, 0, NULL, NULL }
+
+/* ac_generate: route the prompt, continue it until it ends or `max_tokens` is
+ * reached, and write what it cost to the ledger.
+ *
+ * out         text, decision and usage; filled as far as it came even when
+ *             AC_E_CANCELLED or AC_E_BUDGET is returned.
+ * session     open session; one thread at a time.
+ * prompt      UTF-8, `prompt_bytes` long; may be freed on return.
+ * options     NULL means defaults.
+ * Returns     AC_OK; AC_E_CANCELLED and AC_E_BUDGET (partial text was
+ *             delivered, ledger written); AC_E_CONTEXT_FULL, AC_E_NO_MEMORY,
+ *             AC_E_ARGUMENT (session unchanged). Others: docs/errors.md.
+ * Owns        nothing is handed over.                          Since 0.1. */
+AC_API ac_status ac_generate(ac_result *out, ac_session *session,
+                             const char *prompt, size_t prompt_bytes,
+                             const ac_generate_options *options,
+                             ac_error *error);
+
+/* One turn of a chat. `role` is "system", "user" or "assistant". */
+typedef struct ac_message {
+    const char *role;
+    const char *content;          /* UTF-8, NUL-terminated */
+} ac_message;
+
+/* ac_generate_chat: the same for a list of turns, put into the model's own
+ * chat template. Special tokens inside `content` are ordinary text. Routing
+ * reads the last user turn. AC_E_UNSUPPORTED when the model's template is not
+ * one we know (message lists those we do). Since 0.1. */
+AC_API ac_status ac_generate_chat(ac_result *out, ac_session *session,
+                                  const ac_message *messages,
+                                  size_t n_messages,
+                                  const ac_generate_options *options,
+                                  ac_error *error);
+
+/* ---- 5. Tokens and scores ------------------------------------------------ */
+
+/* ac_tokenize: text to token ids.
+ *
+ * tokens      [capacity]; may be NULL when capacity is 0.
+ * n_tokens    set to the number the text needs, whatever the capacity.
+ * special     AC_SPECIAL_*; with AC_SPECIAL_PARSE the model's own begin token
+ *             is added as well, as for a prompt.
+ * Returns     AC_OK; AC_E_TOO_SMALL (nothing written but n_tokens).
+ * Threads     any, concurrently.                               Since 0.1. */
+AC_API ac_status ac_tokenize(int32_t *tokens, size_t capacity,
+                             size_t *n_tokens, const ac_engine *engine,
+                             const char *text, size_t text_bytes,
+                             uint32_t special, ac_error *error);
+
+/* ac_detokenize: token ids to text; exact inverse for ordinary text.
+ * `text_bytes` is set to the size needed, without the final NUL; `capacity`
+ * counts it. Special tokens are written out only with AC_SPECIAL_PARSE.
+ * Since 0.1. */
+AC_API ac_status ac_detokenize(char *text, size_t capacity, size_t *text_bytes,
+                               const ac_engine *engine, const int32_t *tokens,
+                               size_t n_tokens, uint32_t special,
+                               ac_error *error);
+
+/* ac_score: log-probability of each of `tokens` given those before it, under
+ * one variant. The session is reset first and holds the tokens afterwards.
+ *
+ * logprobs    [n_tokens]; the first is 0 (nothing comes before it).
+ * logits      NULL, or [n_tokens][n_vocab]: every next-token logit.
+ * variant     name; NULL means "full".
+ * Returns     AC_OK; AC_E_CONTEXT_FULL; AC_E_NOT_FOUND.       Since 0.1. */
+AC_API ac_status ac_score(float *logprobs, float *logits, ac_session *session,
+                          const int32_t *tokens, size_t n_tokens,
+                          const char *variant, ac_error *error);
+
+/* ---- 6. The ledger ------------------------------------------------------- */
+
+/* One settled or unsettled request. Strings are lent during the callback. */
+typedef struct ac_ledger_entry {
+    uint32_t struct_size;
+    uint32_t settled;             /* 0: the process died before settling */
+    uint64_t request_id;
+    int64_t wall_nanoseconds;     /* since 1970, when it was reserved */
+    int64_t reserved_nanodollars; /* worst case booked before the work */
+    int32_t success;              /* feedback: 1, 0, or -1 for none */
+    uint32_t stop_reason;
+    const char *variant_name;
+    const char *label;            /* NULL: none */
+    const ac_decision *decision;
+    const ac_usage *usage;
+} ac_ledger_entry;
+
+/* Sums over the settled requests of one group. */
+typedef struct ac_ledger_totals {
+    uint32_t struct_size;
+    uint32_t reserved;
+    const char *group;            /* variant, day or reason; "total" */
+    uint64_t n_requests;
+    uint64_t n_unsettled;
+    uint64_t n_success, n_failure; /* from feedback */
+    uint64_t prompt_tokens, cached_tokens, generated_tokens;
+    uint64_t macs, bit_operations, bytes_moved;
+    uint64_t device_nanoseconds;  /* prefill + decode */
+    uint64_t route_nanoseconds;   /* the router's own cost */
+    uint64_t full_nanoseconds;
+    int64_t microjoules;          /* sum of those measured */
+    uint64_t n_energy;            /* how many were measured */
+    int64_t nanodollars;          /* router included */
+    int64_t full_nanodollars;
+    uint64_t n_unpriced;          /* requests without a price, in no sum */
+} ac_ledger_totals;
+
+#define AC_BY_TOTAL 0
+#define AC_BY_VARIANT 1
+#define AC_BY_DAY 2
+#define AC_BY_REASON 3
+
+/* Return 0 to go on, anything else to stop early. */
+typedef int32_t (*ac_entry_callback)(const ac_ledger_entry *entry, void *user);
+typedef int32_t (*ac_totals_callback)(const ac_ledger_totals *row, void *user);
+
+/* ac_ledger_open: open an existing ledger for reading and feedback, also while
+ * other processes write it. Since 0.1. */
+AC_API ac_status ac_ledger_open(ac_ledger **out, const char *path,
+                                ac_error *error);
+AC_API void ac_ledger_close(ac_ledger *ledger);
+
+/* ac_ledger_read: entries with request_id >= first_id, in order. Since 0.1. */
+AC_API ac_status ac_ledger_read(ac_ledger *ledger, uint64_t first_id,
+                                ac_entry_callback on_entry, void *user,
+                                ac_error *error);
+
+/* ac_ledger_totals_by: one row per group, AC_BY_*. Since 0.1. */
+AC_API ac_status ac_ledger_totals_by(ac_ledger *ledger, uint32_t by,
+                                     ac_totals_callback on_row, void *user,
+                                     ac_error *error);
+
+/* ac_ledger_feedback: record whether a request's answer was good (1) or not
+ * (0). AC_E_NOT_FOUND when there is no such request. Since 0.1. */
+AC_API ac_status ac_ledger_feedback(ac_ledger *ledger, uint64_t request_id,
+                                    int32_t success, ac_error *error);
+
+/* ac_ledger_report: write a self-contained HTML page. Since 0.1. */
+AC_API ac_status ac_ledger_report(ac_ledger *ledger, const char *html_path,
+                                  ac_error *error);
+
+/* ---- 7. The workshop: making zoos and predictors ------------------------- */
+
+/* Long work reports how far it is; return anything but 0 to stop it (the call
+ * then returns AC_E_CANCELLED and leaves nothing half-made). `total` is 0
+ * when it is not known. Units are named by `stage`. */
+typedef struct ac_progress {
+    uint32_t struct_size;
+    uint32_t reserved;
+    const char *stage;            /* "quantize", "train", ... */
+    uint64_t done, total;
+    double seconds;               /* since the call began */
+    double loss;                  /* training: last loss; else NaN */
+} ac_progress;
+
+typedef int32_t (*ac_progress_callback)(const ac_progress *progress,
+                                        void *user);
+
+typedef struct ac_compress_options {
+    uint32_t struct_size;
+    uint32_t n_threads;           /* 0: one per core */
+    uint64_t memory_limit_bytes;  /* 0: none; larger models stream anyway */
+    const char *variants;         /* "full,int8,int4"; NULL: those three */
+    const char *predictor_path;   /* copied into the zoo; NULL: none */
+    uint32_t group;               /* weights per scale: 32, 64, 128; 0: by size */
+    uint32_t overwrite;           /* 1: replace an existing zoo, atomically */
+    ac_progress_callback on_progress;
+    void *progress_user;
+    ac_log_callback on_log;
+    void *log_user;
+    uint64_t seed;                /* of synthetic weights */
+} ac_compress_options;
+
+#define AC_COMPRESS_OPTIONS_INIT { sizeof(ac_compress_options), 0, 0, NULL, \
+                                   NULL, 0, 0, NULL, NULL, NULL, NULL, 0 }
+
+/* ac_compress: make a zoo from a checkpoint.
+ *
+ * checkpoint  a Hugging Face directory, a GGUF file, or "synthetic:SHAPE" for
+ *             random weights of a known shape (for benchmarks; the list is in
+ *             docs/measuring.md).
+ * zoo         directory to make; written beside its place and renamed, so a
+ *             killed run or a full disk leaves no zoo at all.
+ * Returns     AC_OK; AC_E_UNSUPPORTED (architecture or tensor type, named),
+ *             AC_E_NUMERIC (NaN weights, tensor named), AC_E_DISK_FULL,
+ *             AC_E_ARGUMENT (zoo exists and overwrite is 0), ... Since 0.1. */
+AC_API ac_status ac_compress(const char *checkpoint, const char *zoo,
+                             const ac_compress_options *options,
+                             ac_error *error);
+
+typedef struct ac_train_options {
+    uint32_t struct_size;
+    uint32_t n_prefix_tokens;     /* 10-15; 0: 15 */
+    uint32_t max_epochs;          /* 0: 40 */
+    float test_share;             /* 0: 0.2, split by prompt */
+    uint64_t seed;
+    ac_progress_callback on_progress;
+    void *progress_user;
+} ac_train_options;
+
+#define AC_TRAIN_OPTIONS_INIT { sizeof(ac_train_options), 0, 0, 0, 0, NULL, \
+                                NULL }
+
+/* How a predictor did on the prompts it never saw, for its cheapest variant.
+ * APGR: average performance gap recovered (Ong et al., RouteLLM, 2024). */
+typedef struct ac_train_report {
+    uint32_t struct_size;
+    uint32_t n_parameters;
+    uint32_t n_train, n_calibrate, n_test;
+    uint32_t n_variants;
+    double auroc, brier, ece;
+    double apgr, apgr_random, apgr_length, apgr_logistic, apgr_oracle;
+    double auroc_length, auroc_logistic;
+    double share_full_at_threshold; /* test prompts that go to full at 0.7 */
+    double retention_at_threshold;  /* success there / success of full */
+} ac_train_report;
+
+#define AC_TRAIN_REPORT_INIT { sizeof(ac_train_report), 0, 0, 0, 0, 0, 0, 0, \
+                               0, 0, 0, 0, 0, 0, 0, 0, 0, 0 }
+
+/* ac_train_predictor: learn from outcomes which prompts each variant can
+ * answer.
+ *
+ * report        NULL, or filled with held-out results.
+ * outcomes      JSON lines: {"prompt": "...", "success": {"int4": 1,
+ *               "full": 1}}, values in [0,1]; .xz is read too.
+ * predictor     file to write, atomically.
+ * Returns       AC_OK; AC_E_FORMAT (line named); ...           Since 0.1. */
+AC_API ac_status ac_train_predictor(ac_train_report *report,
+                                    const char *outcomes,
+                                    const char *predictor,
+                                    const ac_train_options *options,
+                                    ac_error *error);
+
+/* ac_inspect: what a zoo, checkpoint or predictor is, as JSON; nothing is
+ * loaded. `*out_json` is the caller's: ac_free it. Since 0.1. */
+AC_API ac_status ac_inspect(char **out_json, const char *path,
+                            ac_error *error);
+
+/* ac_free: release memory that a function handed over. NULL is fine.
+ * Since 0.1. */
+AC_API void ac_free(void *memory);
+
+#ifdef __cplusplus
+}
+#endif
+#endif /* AGENTCOMPRESS_H */
