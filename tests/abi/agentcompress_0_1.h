@@ -73,22 +73,22 @@ extern "C" {
 typedef int32_t ac_status;
 
 #define AC_OK 0
-#define AC_E_ARGUMENT (-1)     /* an argument is NULL, out of range or unknown */
-#define AC_E_NO_MEMORY (-2)    /* allocation failed or the memory limit is hit */
-#define AC_E_IO (-3)           /* the system refused a read or write */
-#define AC_E_FORMAT (-4)       /* a file is malformed */
-#define AC_E_UNSUPPORTED (-5)  /* well-formed, but not something we can run */
-#define AC_E_NOT_FOUND (-6)    /* no such file, variant, request or tensor */
-#define AC_E_CONTEXT_FULL (-7) /* prompt is longer than the context */
-#define AC_E_CANCELLED (-8)    /* stopped by the callback or ac_session_cancel */
-#define AC_E_BUDGET (-9)       /* the call's or ledger's budget is spent */
-#define AC_E_TOO_SMALL (-10)   /* the caller's buffer is too small; size given */
-#define AC_E_DEVICE (-11)      /* the device failed or is not there */
-#define AC_E_BUSY (-12)        /* another thread or process holds the object */
-#define AC_E_DISK_FULL (-13)   /* no space left; nothing was half-written */
-#define AC_E_CHECKSUM (-14)    /* stored bytes differ from their checksum */
-#define AC_E_NUMERIC (-15)     /* NaN or infinity where a number must be */
-#define AC_E_INTERNAL (-16)    /* our own mistake; please report it */
+#define AC_E_ARGUMENT (-1)    /* an argument is NULL, out of range or unknown */
+#define AC_E_NO_MEMORY (-2)   /* allocation failed or the memory limit is hit */
+#define AC_E_IO (-3)          /* the system refused a read or write */
+#define AC_E_FORMAT (-4)      /* a file is malformed */
+#define AC_E_UNSUPPORTED (-5) /* well-formed, but not something we can run */
+#define AC_E_NOT_FOUND (-6)   /* no such file, variant, request or tensor */
+#define AC_E_CONTEXT_FULL (-7)/* prompt is longer than the context */
+#define AC_E_CANCELLED (-8)   /* stopped by the callback or ac_session_cancel */
+#define AC_E_BUDGET (-9)      /* the call's or ledger's budget is spent */
+#define AC_E_TOO_SMALL (-10)  /* the caller's buffer is too small; size given */
+#define AC_E_DEVICE (-11)     /* the device failed or is not there */
+#define AC_E_BUSY (-12)       /* another thread or process holds the object */
+#define AC_E_DISK_FULL (-13)  /* no space left; nothing was half-written */
+#define AC_E_CHECKSUM (-14)   /* stored bytes differ from their checksum */
+#define AC_E_NUMERIC (-15)    /* NaN or infinity where a number must be */
+#define AC_E_INTERNAL (-16)   /* our own mistake; please report it */
 
 /* Details of a failure, filled by the call that failed. `message` is one line,
  * past tense, in English. Untouched by calls that succeed. Since 0.1. */
@@ -147,11 +147,13 @@ typedef struct ac_open_options {
     void *allocator_user;
     uint32_t ledger_policy;       /* AC_LEDGER_REFUSE or AC_LEDGER_DROP */
     uint32_t verify_checksums;    /* 1: read and check every byte on open */
-    const char *cpu_level;        /* NULL: best; "reference", "avx2", "avx512" */
+    const char *cpu_level;        /* NULL: best; "reference", "avx2" or
+                                     "avx512" */
 } ac_open_options;
 
-#define AC_OPEN_OPTIONS_INIT { sizeof(ac_open_options), 0, 0, NULL, NULL, NULL, \
-                               NULL, NULL, NULL, NULL, NULL, NULL, 0, 0, NULL }
+#define AC_OPEN_OPTIONS_INIT { sizeof(ac_open_options), 0, 0, NULL, NULL, \
+                               NULL, NULL, NULL, NULL, NULL, NULL, NULL, \
+                               0, 0, NULL }
 
 /* ac_open: open a zoo directory, or a checkpoint (a Hugging Face directory or
  * a GGUF file), for use. A zoo's weights are mapped and used in place, so this
@@ -589,7 +591,8 @@ typedef struct ac_compress_options {
     uint64_t memory_limit_bytes;  /* 0: none; larger models stream anyway */
     const char *variants;         /* "full,int8,int4"; NULL: those three */
     const char *predictor_path;   /* copied into the zoo; NULL: none */
-    uint32_t group;               /* weights per scale: 32, 64, 128; 0: by size */
+    uint32_t group;               /* weights per scale: 32, 64 or 128;
+                                     0: by size */
     uint32_t overwrite;           /* 1: replace an existing zoo, atomically */
     ac_progress_callback on_progress;
     void *progress_user;

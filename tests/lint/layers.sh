@@ -29,8 +29,8 @@ BEGIN {
         layer != "programs" && layer != "examples" && layer != "tests"))
         next
     if (split(name, target, "/") < 2) {
-        # fixtures beside a test may be included by their own name
-        if (layer != "tests")
+        # what lies beside a program or a test goes by its own name
+        if (layer != "tests" && layer != "programs")
             { print $1 ":" $2 ": include names no folder: " name; bad = 1 }
         next
     }
