@@ -21,6 +21,10 @@ enum { ACI_N_FIGURES = 5 };
 extern const aci_card_figure aci_model_card_figures[ACI_N_FIGURES];
 double *aci_model_card_figure(aci_variant *variant, size_t i);
 
+/* A JSON text of bytes that may not be UTF-8 (checkpoints name themselves as
+ * they like): then '?' stands for every byte that is not ASCII. */
+json_t *aci_model_card_string(const char *text);
+
 /* aci_model_card_read, with the JSON as well: json_decref it. */
 ac_status aci_model_card_load(json_t **out_root, aci_zoo_card *out,
                               aci_memory *memory, const char *path,

@@ -29,8 +29,7 @@ static json_t *make_hex(uint64_t value)
     return json_string(text);
 }
 
-/* Checkpoints name themselves in any bytes; JSON has to be UTF-8. */
-static json_t *make_string(const char *text)
+json_t *aci_model_card_string(const char *text)
 {
     json_t *value = json_string(text);
     char plain[256];
@@ -46,7 +45,7 @@ static json_t *make_string(const char *text)
 
 static json_t *make_text(const char *text)
 {
-    return text[0] != '\0' ? make_string(text) : json_null();
+    return text[0] != '\0' ? aci_model_card_string(text) : json_null();
 }
 
 static json_t *make_variant(const aci_variant *variant)
@@ -81,7 +80,7 @@ static json_t *make_root(const aci_zoo_card *card)
     json_object_set_new(root, "format", json_string(ACI_CARD_FORMAT));
     json_object_set_new(root, "format_version",
                         json_integer(ACI_CARD_FORMAT_VERSION));
-    json_object_set_new(root, "name", make_string(card->name));
+    json_object_set_new(root, "name", aci_model_card_string(card->name));
     json_object_set_new(root, "architecture",
                         json_string(card->architecture));
     json_object_set_new(from, "checkpoint", make_text(card->checkpoint));
