@@ -13,6 +13,7 @@ START_TEST(every_code_is_where_matrix_h_says)
     static uint8_t nibbles[COLUMNS * ROWS / 2], bytes[COLUMNS * ROWS];
     aci_matrix matrix = { .n_strip = 1, .n_in_padded = COLUMNS };
     aci_random random;
+    int n_bad = 0;
 
     ck_assert_uint_eq(aci_matrix_nibble_bytes(&matrix), sizeof nibbles);
     aci_platform_random_seed(&random, 1);
@@ -24,8 +25,7 @@ START_TEST(every_code_is_where_matrix_h_says)
             int shift;
             size_t at = aci_matrix_nibble_at(&matrix, row, k, &shift);
 
-            ck_assert_int_eq((nibbles[at] >> shift & 15) - 8,
-                             codes[k * ROWS + row]);
+            n_bad += (nibbles[at] >> shift & 15) - 8 != codes[k * ROWS + row];
         }
     for (int i = 0; i < COLUMNS * ROWS; i++)
         codes[i] = (int8_t)((int)aci_platform_random_below(&random, 255) -
@@ -33,8 +33,9 @@ START_TEST(every_code_is_where_matrix_h_says)
     aci_workshop_pack_bytes(bytes, codes, COLUMNS);
     for (int32_t row = 0; row < ROWS; row++)
         for (int32_t k = 0; k < COLUMNS; k++)
-            ck_assert_int_eq(bytes[aci_matrix_byte_at(&matrix, row, k)] - 128,
-                             codes[k * ROWS + row]);
+            n_bad += bytes[aci_matrix_byte_at(&matrix, row, k)] - 128 !=
+                     codes[k * ROWS + row];
+    ck_assert_int_eq(n_bad, 0);
 }
 END_TEST
 
