@@ -93,6 +93,8 @@ typedef struct progress_state {
 } progress_state;
 int32_t draw_progress(const ac_progress *progress, void *user);
 void end_progress(progress_state *state);
+/* Seconds of a clock that never goes back. */
+double progress_seconds(void);
 
 /* ---- interrupt.c ---------------------------------------------------------- */
 
@@ -144,6 +146,7 @@ int command_ledger(int argc, char **argv, const command *self);
 int command_inspect(int argc, char **argv, const command *self);
 int command_tokenize(int argc, char **argv, const command *self);
 int command_score(int argc, char **argv, const command *self);
+int command_outcomes(int argc, char **argv, const command *self);
 int command_train_predictor(int argc, char **argv, const command *self);
 int command_bench(int argc, char **argv, const command *self);
 

@@ -40,6 +40,11 @@ static const command commands[] = {
       "  agentcompress score my.zoo 'Once upon a time there was'\n"
       "  agentcompress score my.zoo --variant int4 --file text.txt\n",
       command_score },
+    { "outcomes", "ZOO TASKS.jsonl OUTCOMES.jsonl",
+      "run every variant on tasks with known answers",
+      "  agentcompress outcomes my.zoo tasks.jsonl outcomes.jsonl\n"
+      "  agentcompress outcomes my.zoo tasks.jsonl o.jsonl --contains\n",
+      command_outcomes },
     { "train-predictor", "OUTCOMES.jsonl PREDICTOR",
       "learn which prompts each variant can answer",
       "  agentcompress train-predictor outcomes.jsonl my.zoo/predictor.acp\n"

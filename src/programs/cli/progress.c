@@ -1,6 +1,7 @@
 /* progress.c - one line that says how far long work is. */
 #include <math.h>
 #include <string.h>
+#include <time.h>
 #include <unistd.h>
 
 #include "cli.h"
@@ -62,4 +63,12 @@ void end_progress(progress_state *state)
     if (state->line_open)
         fputc('\n', stderr);
     state->line_open = false;
+}
+
+double progress_seconds(void)
+{
+    struct timespec now;
+
+    clock_gettime(CLOCK_MONOTONIC, &now);
+    return (double)now.tv_sec + (double)now.tv_nsec * 1e-9;
 }
