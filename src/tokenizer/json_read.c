@@ -21,8 +21,8 @@ ac_status aci_tokenizer_json_load(json_t **out, aci_memory *memory,
                                     MAX_JSON_BYTES, error);
     if (status != AC_OK)
         return status;
-    *out = json_loadb(text, n_bytes, JSON_REJECT_DUPLICATES | JSON_ALLOW_NUL,
-                      &where);
+    *out = json_loadb(text, n_bytes, JSON_REJECT_DUPLICATES |
+                      JSON_ALLOW_NUL | JSON_DECODE_INT_AS_REAL, &where);
     aci_platform_free(memory, text);
     if (*out != NULL)
         return AC_OK;
@@ -30,6 +30,16 @@ ac_status aci_tokenizer_json_load(json_t **out, aci_memory *memory,
         return aci_platform_fail_memory(error, path);
     return aci_platform_fail(error, AC_E_FORMAT, "%s was not JSON: line %d, %s",
                              path, where.line, where.text);
+}
+
+int64_t aci_tokenizer_json_id(const json_t *value, int64_t limit)
+{
+    double number = json_is_real(value) ? json_real_value(value) : -1.0;
+
+    if (!(number >= 0.0 && number < (double)limit) ||
+        (double)(int64_t)number != number)
+        return -1;
+    return (int64_t)number;
 }
 
 int aci_tokenizer_json_is(const json_t *object, const char *key,

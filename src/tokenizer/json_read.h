@@ -10,6 +10,10 @@
 ac_status aci_tokenizer_json_load(json_t **out, aci_memory *memory,
                                   const char *path, ac_error *error);
 
+/* The value as a whole number from 0 to `limit`, exclusive, or -1. Numbers are
+ * read as doubles: model_max_length is often 1e30 written out. */
+int64_t aci_tokenizer_json_id(const json_t *value, int64_t limit);
+
 /* Member that is a string equal to `text`. */
 int aci_tokenizer_json_is(const json_t *object, const char *key,
                           const char *text);

@@ -115,10 +115,9 @@ static ac_status read_added_list(const folder *f, json_t *list)
     json_t *id;
 
     json_object_foreach(list, key, id) {
-        json_int_t number = json_integer_value(id);
+        int64_t number = aci_tokenizer_json_id(id, ACI_ACT_MAX_TOKENS);
 
-        if (!json_is_integer(id) || number < 0 ||
-            number >= (json_int_t)ACI_ACT_MAX_TOKENS)
+        if (number < 0)
             return aci_platform_fail(f->error, AC_E_FORMAT,
                                      "added token \"%.40s\" had a bad id",
                                      key);
@@ -181,15 +180,14 @@ static ac_status read_template_files(const folder *f)
     return status;
 }
 
-static void set_end(const folder *f, const json_t *id, int overwrite)
+static void set_end(const folder *f, const json_t *id)
 {
-    json_int_t number = json_integer_value(id);
+    int64_t number = aci_tokenizer_json_id(id, (int64_t)f->draft->n_tokens);
 
-    if (!json_is_integer(id) || number < 0 ||
-        (size_t)number >= f->draft->n_tokens)
+    if (number < 0)
         return;
     f->draft->tokens[number].kind |= ACI_ACT_END;
-    if (f->draft->eos < 0 || overwrite)
+    if (f->draft->eos < 0)
         f->draft->eos = (int32_t)number;
 }
 
@@ -198,15 +196,15 @@ static void read_ids(const folder *f, const json_t *config)
 {
     const json_t *bos = json_object_get(config, "bos_token_id");
     const json_t *eos = json_object_get(config, "eos_token_id");
-    json_int_t number = json_integer_value(bos);
+    int64_t number = aci_tokenizer_json_id(bos,
+                                           (int64_t)f->draft->n_tokens);
     size_t i;
 
-    if (json_is_integer(bos) && number >= 0 && f->draft->bos < 0 &&
-        (size_t)number < f->draft->n_tokens)
+    if (number >= 0 && f->draft->bos < 0)
         f->draft->bos = (int32_t)number;
-    set_end(f, eos, 0);
+    set_end(f, eos);
     for (i = 0; i < json_array_size(eos); i++)
-        set_end(f, json_array_get(eos, i), 0);
+        set_end(f, json_array_get(eos, i));
 }
 
 static ac_status read_tokenizer_config(const folder *f, const json_t *config)
@@ -276,10 +274,9 @@ static ac_status read_vocab(const folder *f, const char *path)
                                    "%s was no list of tokens", path);
     if (status == AC_OK)
         json_object_foreach(root, key, id) {
-            json_int_t number = json_integer_value(id);
+            int64_t number = aci_tokenizer_json_id(id, ACI_ACT_MAX_TOKENS);
 
-            if (!json_is_integer(id) || number < 0 ||
-                number >= (json_int_t)ACI_ACT_MAX_TOKENS)
+            if (number < 0)
                 status = aci_platform_fail(f->error, AC_E_FORMAT,
                                            "%s: the id of \"%.40s\" was out "
                                            "of range", path, key);

@@ -208,6 +208,7 @@ static ac_status read_post_processor(reader *r, const json_t *step,
                                      const char *type)
 {
     const json_t *first, *name, *ids;
+    int64_t id;
 
     if (strcmp(type, "TemplateProcessing") != 0)
         return AC_OK;
@@ -218,16 +219,15 @@ static ac_status read_post_processor(reader *r, const json_t *step,
     ids = json_object_get(json_object_get(json_object_get(step,
                                                           "special_tokens"),
                                           json_string_value(name)), "ids");
-    if (json_array_size(ids) == 1 &&
-        json_is_integer(json_array_get(ids, 0))) {
-        json_int_t id = json_integer_value(json_array_get(ids, 0));
-
-        if (id < 0 || (size_t)id >= r->draft->n_tokens)
-            return aci_platform_fail(r->error, AC_E_FORMAT,
-                                     "the begin token was out of range");
-        r->draft->bos = (int32_t)id;
-        r->draft->flags |= ACI_ACT_ADD_BOS;
-    }
+    if (json_array_size(ids) != 1)
+        return AC_OK;
+    id = aci_tokenizer_json_id(json_array_get(ids, 0),
+                               (int64_t)r->draft->n_tokens);
+    if (id < 0)
+        return aci_platform_fail(r->error, AC_E_FORMAT,
+                                 "the begin token was out of range");
+    r->draft->bos = (int32_t)id;
+    r->draft->flags |= ACI_ACT_ADD_BOS;
     return AC_OK;
 }
 
@@ -235,7 +235,7 @@ static ac_status read_decoder(reader *r, const json_t *step, const char *type)
 {
     if ((strcmp(type, "Strip") == 0 &&
          aci_tokenizer_json_is(step, "content", " ") &&
-         json_integer_value(json_object_get(step, "start")) > 0) ||
+         aci_tokenizer_json_id(json_object_get(step, "start"), 1 << 20) > 0) ||
         (strcmp(type, "Metaspace") == 0 &&
          !aci_tokenizer_json_is(step, "prepend_scheme", "never") &&
          aci_tokenizer_json_true(step, "add_prefix_space", 1)))
@@ -257,11 +257,10 @@ static ac_status read_vocabulary(reader *r, const json_t *model)
          iterator != NULL && status == AC_OK;
          iterator = json_object_iter_next(vocabulary, iterator)) {
         const char *text = json_object_iter_key(iterator);
-        const json_t *id = json_object_iter_value(iterator);
-        json_int_t number = json_integer_value(id);
+        int64_t number = aci_tokenizer_json_id(
+            json_object_iter_value(iterator), ACI_ACT_MAX_TOKENS);
 
-        if (!json_is_integer(id) || number < 0 ||
-            number >= (json_int_t)ACI_ACT_MAX_TOKENS)
+        if (number < 0)
             return aci_platform_fail(r->error, AC_E_FORMAT,
                                      "a token's id was out of range");
         status = aci_tokenizer_draft_spelled(
@@ -309,12 +308,11 @@ static ac_status read_added(reader *r, const json_t *list)
     for (i = 0; i < json_array_size(list) && status == AC_OK; i++) {
         const json_t *token = json_array_get(list, i);
         const json_t *content = json_object_get(token, "content");
-        const json_t *id = json_object_get(token, "id");
-        json_int_t number = json_integer_value(id);
+        int64_t number = aci_tokenizer_json_id(json_object_get(token, "id"),
+                                               ACI_ACT_MAX_TOKENS);
         const aci_draft_token *known;
 
-        if (!json_is_string(content) || !json_is_integer(id) || number < 0 ||
-            number >= (json_int_t)ACI_ACT_MAX_TOKENS)
+        if (!json_is_string(content) || number < 0)
             return aci_platform_fail(r->error, AC_E_FORMAT,
                                      "added token %zu was malformed", i);
         if ((size_t)number >= draft->n_tokens ||

@@ -75,7 +75,29 @@ size_t aci_tokenizer_decode(char *out, size_t capacity,
                             const int32_t *tokens, size_t n_tokens,
                             int with_special);
 
-/* "chatml", "llama2", "llama3", "mistral", "zephyr", "plain". */
+/* Tokens in, whole UTF-8 characters out: a character that spans tokens is held
+ * back until it is complete, and bytes that are no character come out as
+ * U+FFFD. Memory is fixed at open. One thread at a time. `at_start`: the
+ * tokens begin a text, so SentencePiece's leading space is dropped. */
+typedef struct aci_tokenizer_stream aci_tokenizer_stream;
+ac_status aci_tokenizer_stream_open(aci_tokenizer_stream **out,
+                                    aci_memory *memory,
+                                    const aci_tokenizer *tokenizer,
+                                    int at_start, int with_special,
+                                    ac_error *error);
+/* Text that has become whole, NUL-terminated, lent until the next call; often
+ * empty. */
+const char *aci_tokenizer_stream_push(size_t *n_bytes,
+                                      aci_tokenizer_stream *stream,
+                                      int32_t token);
+/* What is left when no more tokens come. */
+const char *aci_tokenizer_stream_finish(size_t *n_bytes,
+                                        aci_tokenizer_stream *stream);
+void aci_tokenizer_stream_reset(aci_tokenizer_stream *stream);
+void aci_tokenizer_stream_close(aci_tokenizer_stream *stream);
+
+/* "chatml", "llama2", "llama3", "mistral", "zephyr", "plain" (no template), or
+ * "unknown" (a template that aci_tokenizer_encode_chat refuses). */
 const char *aci_tokenizer_chat_name(const aci_tokenizer *tokenizer);
 
 /* Turns into tokens of the model's template, the answer's opening included.
