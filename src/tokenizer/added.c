@@ -49,6 +49,11 @@ static bool eligible(const aci_added_search *search, aci_act_added added,
         return true;
     if (!search->parse_special)
         return false;
+    if (last <= search->text_base) /* the space put in front */
+        return true;
+    last += search->guard_base - search->text_base;
+    first += search->guard_base;
+    first -= first < search->text_base ? first : search->text_base;
     for (i = search->guard; i < search->n_guarded &&
                             search->guarded[i].first < last; i++)
         if (first < search->guarded[i].last)
@@ -161,7 +166,8 @@ int aci_tokenizer_added_next(aci_added_search *search, aci_span *taken,
         if (tokenizer->added_first[byte] == tokenizer->added_first[byte + 1])
             continue;
         while (search->guard < search->n_guarded &&
-               search->guarded[search->guard].last <= i)
+               search->guarded[search->guard].last + search->text_base <=
+                   i + search->guard_base)
             search->guard++;
         which = longest_at(search, i);
         if (which < 0)

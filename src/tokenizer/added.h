@@ -17,6 +17,8 @@ typedef struct aci_added_search {
     int parse_special;               /* 0: special tokens are ordinary text */
     const aci_span *guarded;         /* [n_guarded], in order: special tokens */
     size_t n_guarded;                /* that touch these are text as well */
+    size_t guard_base, text_base;    /* place guard_base of the spans' text is
+                                        place text_base of this one */
     size_t at;                       /* search goes on from here */
     size_t guard;                    /* first span that may still matter */
 } aci_added_search;

@@ -16,7 +16,7 @@
 #define ACI_CHAT_UNKNOWN 6u
 
 /* A text taken from the template, escapes undone. */
-#define ACI_CHAT_LITERAL_BYTES 256
+#define ACI_CHAT_LITERAL_BYTES 508
 typedef struct aci_chat_literal {
     uint32_t n_bytes;
     char text[ACI_CHAT_LITERAL_BYTES];
@@ -26,14 +26,16 @@ typedef struct aci_chat_style {
     uint32_t kind;                   /* ACI_CHAT_* */
     uint32_t begins;                 /* 1: the template writes bos first */
     uint32_t trims;                  /* 1: contents are stripped */
-    uint32_t drops_thoughts;         /* 1: cut up to </think> (Qwen 3) */
-    uint32_t dates;                  /* 1: Llama 3.1's two lines of dates */
-    uint32_t system_last;            /* Mistral: with the last user turn */
-    uint32_t has_system;             /* Mistral: system turns are allowed */
-    uint32_t answer_end_space;       /* Mistral: ' ' behind eos */
-    aci_chat_literal default_system; /* ChatML: when there is none */
+    uint32_t drops_thoughts;         /* 1: answers are cut behind </think> */
+    uint32_t has_dates;              /* 1: Llama 3.1's two lines of dates */
+    uint32_t has_system;             /* Mistral: system turns are allowed ... */
+    uint32_t system_last;            /* ... and go with the last user turn */
+    aci_chat_literal system;         /* ChatML: when no turn gives one */
+    aci_chat_literal date;           /* Llama 3.1: today, says the template */
     aci_chat_literal open, close;    /* Mistral: around a user turn */
-    aci_chat_literal answer_open;    /* Mistral: before an answer */
+    aci_chat_literal before_answer;  /* Mistral: in front of a past answer */
+    aci_chat_literal after_answer;   /* Mistral, Zephyr: behind its eos */
+    aci_chat_literal prompt;         /* what opens the answer to come */
 } aci_chat_style;
 
 /* Reads the style from a template; NULL or 0 bytes is plain. */

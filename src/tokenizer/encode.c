@@ -8,6 +8,8 @@
  * can reach across, so the parts merge as the whole would. */
 #include "tokenizer/encode.h"
 
+#include <string.h>
+
 #include "platform/error.h"
 #include "tokenizer/merge.h"
 #include "tokenizer/normalise.h"
@@ -219,8 +221,9 @@ static ac_status encode_section(encoder *e, const aci_added_search *raw,
 {
     const aci_act_header *header = e->tokenizer->header;
     const char *text = raw->text + first;
-    size_t n_bytes = last - first, at = 0;
+    size_t n_bytes = last - first, n_normal, at = 0;
     aci_added_search search = *raw;
+    bool moved = false;
     aci_span taken = { 0, 0 };
     ac_status status = AC_OK;
     int32_t id;
@@ -232,16 +235,22 @@ static ac_status encode_section(encoder *e, const aci_added_search *raw,
         if (aci_tokenizer_normalise(&e->normal, text, n_bytes,
                                     header->form) != AC_OK)
             return no_memory(e);
+        moved = e->normal.n != n_bytes ||
+                memcmp(e->normal.data, text, n_bytes) != 0;
         text = e->normal.data;
         n_bytes = e->normal.n;
     }
+    n_normal = n_bytes;
     if (header->prefix == ACI_ACT_PREFIX_ALWAYS)
         status = put_prefix(e, &text, &n_bytes);
     search.text = text;
     search.n_bytes = n_bytes;
     search.at = 0;
     search.normalized = ACI_ACT_ADDED_NORMALIZED;
-    if (search.n_guarded > 0) /* offsets have moved: guard all of it */
+    search.guard = 0;
+    search.guard_base = first;
+    search.text_base = n_bytes - n_normal;
+    if (search.n_guarded > 0 && moved) /* places are lost: guard all of it */
         search.parse_special = 0;
     while (status == AC_OK && has_normalized(e->tokenizer) &&
            aci_tokenizer_added_next(&search, &taken, &id)) {
