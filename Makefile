@@ -34,8 +34,9 @@ MODE_debug   := -O0
 MODE_asan    := -O1 -fsanitize=address,undefined -fno-sanitize-recover=all \
                 -fno-omit-frame-pointer
 MODE_tsan    := -O1 -fsanitize=thread -fno-omit-frame-pointer
-# For Makefile's use below only: fuzz is built by clang, without a SONAME.
-MODE_fuzz    := -O1 -fsanitize=fuzzer-no-link,address -fno-omit-frame-pointer
+# for `make fuzz`, built by clang
+MODE_fuzz    := -O1 -fsanitize=fuzzer-no-link,address,undefined \
+                -fno-sanitize-recover=all -fno-omit-frame-pointer
 ifeq ($(MODE),fuzz)
 CC := $(CLANG)
 endif
@@ -48,6 +49,7 @@ OUR_CFLAGS   := -std=c11 -fvisibility=hidden -fPIC -ffp-contract=off -pthread \
                 $(WARNINGS) $(MODE_$(MODE))
 LIBS         := $(shell $(PKG_CONFIG) --libs $(PACKAGES) 2>/dev/null) \
                 -lm -pthread
+CLI_LIBS     := $(shell $(PKG_CONFIG) --libs jansson 2>/dev/null) -lm -pthread
 CHECK_LIBS    = $(shell $(PKG_CONFIG) --libs check)
 
 # One object per instruction set: the file's suffix says which.
@@ -91,9 +93,10 @@ LINTS        := $(sort $(wildcard tests/lint/*.sh))
 RUNNER       := $(BUILD)/tests/run
 
 .PHONY: all demo check check-now install uninstall deps lint abi-check \
-        abi-accept sanitize tsan valgrind fuzz clean help FORCE
+        abi-accept sanitize tsan valgrind fuzz bench-compare clean help FORCE
 .SECONDARY:
 .DELETE_ON_ERROR:
+$(if $(Q),.SILENT: install uninstall)
 
 all: $(STATIC) $(SHARED) $(PROGRAM) $(PC) ## library, program
 
@@ -135,7 +138,7 @@ $(SHARED): $(OBJECTS) lib/agentcompress.map
 # The program sees the public header and the shared object, like any other.
 link_program = $(CC) $(CFLAGS) $(MODE_$(MODE)) $(LDFLAGS) -o $(1) \
     $(CLI:%.c=$(BUILD)/%.o) -L$(BUILD) -lagentcompress \
-    -Wl,-rpath,'$$ORIGIN$(2)' -lm -pthread
+    -Wl,-rpath,'$$ORIGIN$(2)' $(CLI_LIBS)
 
 $(PROGRAM): $(CLI:%.c=$(BUILD)/%.o) $(SHARED)
 	$(call say,LD,$@)
@@ -244,12 +247,20 @@ fuzz-%: FORCE
 	    -timeout=10 -rss_limit_mb=2048 corpora/$* \
 	    $(CURDIR)/tests/fuzz/corpora/$*
 
-$(BUILD)/fuzz_%: tests/fuzz/entry.c $(BUILD)/tests/fuzz/fuzz_%.o $(STATIC)
-	$(Q)$(COMPILE) -fsanitize=fuzzer -DTARGET=fuzz_$* -o $@ $^ $(LIBS)
+FUZZ_SUPPORT := $(filter-out $(FUZZERS) $(TESTS) tests/fuzz/entry.c, \
+                  $(wildcard tests/fuzz/*.c))
+$(BUILD)/fuzz_%: tests/fuzz/entry.c $(BUILD)/tests/fuzz/fuzz_%.o \
+                 $(FUZZ_SUPPORT:%.c=$(BUILD)/%.o) $(STATIC)
+	$(call say,LD,$@)
+	$(Q)$(COMPILE) -Itests -fsanitize=fuzzer -ffunction-sections \
+	    -Wl,--gc-sections $(LDFLAGS) -DTARGET=fuzz_$* -o $@ $^ $(LIBS)
 
 # Benchmarks: tests/bench/bench_X.c is `make bench-X`.
 bench-%: $(BUILD)/tests/bench/bench_% FORCE
 	$(Q)$< $(ARGS)
+
+bench-compare: ## BENCH=cpu BASE=main: before and after, in turns
+	$(Q)sh tests/bench/compare.sh $(BENCH) $(BASE)
 
 BENCH_OBJECTS := $(BENCH_SUPPORT:%.c=$(BUILD)/%.o)
 $(BUILD)/tests/bench/bench_%: $(BUILD)/tests/bench/bench_%.o \

@@ -79,7 +79,7 @@ typedef int32_t ac_status;
 #define AC_E_FORMAT (-4)      /* a file is malformed */
 #define AC_E_UNSUPPORTED (-5) /* well-formed, but not something we can run */
 #define AC_E_NOT_FOUND (-6)   /* no such file, variant, request or tensor */
-#define AC_E_CONTEXT_FULL (-7)/* prompt is longer than the context */
+#define AC_E_CONTEXT_FULL (-7) /* prompt is longer than the context */
 #define AC_E_CANCELLED (-8)   /* stopped by the callback or ac_session_cancel */
 #define AC_E_BUDGET (-9)      /* the call's or ledger's budget is spent */
 #define AC_E_TOO_SMALL (-10)  /* the caller's buffer is too small; size given */
