@@ -11,8 +11,10 @@
 typedef struct aci_layer {
     const float *attn_norm, *ffn_norm;       /* [n_embd] */
     const float *q_norm, *k_norm;            /* [head_dim] or NULL */
-    aci_matrix q, k, v, o;                   /* [heads*dim, n_embd]; o [n_embd, heads*dim] */
-    aci_matrix gate, up, down;               /* [n_ff, n_embd]; down [n_embd, n_ff] */
+    aci_matrix q, k, v;                      /* [heads*dim, n_embd] */
+    aci_matrix o;                            /* [n_embd, heads*dim] */
+    aci_matrix gate, up;                     /* [n_ff, n_embd] */
+    aci_matrix down;                         /* [n_embd, n_ff] */
     const float *q_bias, *k_bias, *v_bias, *o_bias;      /* or NULL */
     const float *gate_bias, *up_bias, *down_bias;        /* or NULL */
 } aci_layer;

@@ -79,7 +79,9 @@ static ac_status read_bits(int32_t *out, const json_t *object,
                            const char *field, int32_t lowest, ac_error *error)
 {
     int64_t value = 0;
-    ac_status status = read_integer(&value, object, field, lowest, 16, error);
+    ac_status status;
+
+    status = read_integer(&value, object, field, lowest, 16, error);
 
     if (status != AC_OK)
         return status;
@@ -97,7 +99,8 @@ static ac_status read_measured(aci_variant *out, const json_t *object,
     if (measured != NULL && !json_is_object(measured))
         return fail_field(error, "measured", "an object");
     for (size_t i = 0; i < ACI_N_FIGURES; i++) {
-        const json_t *value = json_object_get(measured, aci_model_card_figures[i].field);
+        const aci_card_figure *figure = &aci_model_card_figures[i];
+        const json_t *value = json_object_get(measured, figure->field);
         double number;
 
         *aci_model_card_figure(out, i) = NAN;
@@ -105,8 +108,8 @@ static ac_status read_measured(aci_variant *out, const json_t *object,
             continue;
         number = json_number_value(value);
         if (!json_is_number(value) || !(number >= 0) ||
-            number > aci_model_card_figures[i].highest)
-            return fail_field(error, aci_model_card_figures[i].field,
+            number > figure->highest)
+            return fail_field(error, figure->field,
                               "null or a number in its range");
         *aci_model_card_figure(out, i) = number;
     }

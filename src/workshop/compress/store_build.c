@@ -58,7 +58,7 @@ ac_status aci_workshop_choose_group(uint32_t *out, const aci_shape *shape,
     return AC_OK;
 }
 
-/* ---- Progress -------------------------------------------------------------- */
+/* ---- Progress ------------------------------------------------------------ */
 
 static ac_status report(build *work, ac_error *error)
 {
@@ -80,7 +80,7 @@ static ac_status report(build *work, ac_error *error)
     return AC_OK;
 }
 
-/* ---- Blocks of strips ------------------------------------------------------ */
+/* ---- Blocks of strips ---------------------------------------------------- */
 
 static void fill_strips(void *argument, int64_t first, int64_t last,
                         int32_t thread)
@@ -256,7 +256,7 @@ static ac_status write_vector(build *work, const aci_tensor *tensor,
     return status;
 }
 
-/* ---- The file -------------------------------------------------------------- */
+/* ---- The file ------------------------------------------------------------ */
 
 static ac_status write_header(build *work, ac_error *error)
 {
