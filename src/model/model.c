@@ -138,9 +138,29 @@ ac_status aci_model_load_zoo(aci_model *model, int verify, ac_error *error)
     return status;
 }
 
+/* A folder with weights but no card is half a zoo, not a checkpoint. */
+static ac_status check_no_torso(aci_model *model, ac_error *error)
+{
+    char *weights = aci_platform_join(model->memory, model->zoo_path,
+                                      ACI_ZOO_WEIGHTS);
+    int is_torso;
+
+    if (weights == NULL)
+        return aci_platform_fail_memory(error, "a path");
+    is_torso = aci_platform_is_file(weights);
+    aci_platform_free(model->memory, weights);
+    if (is_torso)
+        return aci_platform_fail(error, AC_E_NOT_FOUND,
+                                 "%s has " ACI_ZOO_WEIGHTS
+                                 " but no " ACI_ZOO_CARD, model->zoo_path);
+    return AC_OK;
+}
+
 static ac_status open_into(aci_model *model, const char *path, int verify,
                            ac_error *error)
 {
+    ac_status status;
+
     model->storage = aci_platform_alloc_zeroed(model->memory, 1,
                                                sizeof(aci_model_storage));
     model->zoo_path = aci_platform_strndup(model->memory, path, strlen(path));
@@ -148,17 +168,9 @@ static ac_status open_into(aci_model *model, const char *path, int verify,
         return aci_platform_fail_memory(error, "a model");
     if (aci_model_is_zoo(path))
         return aci_model_load_zoo(model, verify, error);
-    if (aci_platform_is_directory(path)) {
-        char *weights = aci_platform_join(model->memory, path,
-                                          ACI_ZOO_WEIGHTS);
-        int is_torso = weights != NULL && aci_platform_is_file(weights);
-
-        aci_platform_free(model->memory, weights);
-        if (is_torso)
-            return aci_platform_fail(error, AC_E_NOT_FOUND,
-                                     "%s has " ACI_ZOO_WEIGHTS
-                                     " but no " ACI_ZOO_CARD, path);
-    }
+    status = check_no_torso(model, error);
+    if (status != AC_OK)
+        return status;
     model->is_checkpoint = 1;
     return aci_model_load_dense(model, error);
 }

@@ -155,6 +155,49 @@ START_TEST(leftover_of_a_killed_process_is_taken_over)
 END_TEST
 
 /* A disk that is full after 100,000 bytes. */
+START_TEST(reserved_space_is_zero_until_patched)
+{
+    aci_writer *writer;
+    char expected[9003] = "ab";
+
+    ck_assert_int_eq(
+        aci_platform_writer_open(&writer, &memory, "out", NULL), AC_OK);
+    ck_assert_int_eq(aci_platform_writer_append(writer, "ab", 2, NULL), AC_OK);
+    ck_assert_int_eq(aci_platform_writer_extend(writer, 9000, NULL), AC_OK);
+    ck_assert_uint_eq(aci_platform_writer_offset(writer), 9002);
+    ck_assert_int_eq(aci_platform_writer_patch(writer, 8000, "x", 1, NULL),
+                     AC_OK);
+    ck_assert_int_eq(aci_platform_writer_append(writer, "z", 1, NULL), AC_OK);
+    ck_assert_int_eq(aci_platform_writer_patch(writer, 1, "y", 1, NULL),
+                     AC_OK);
+    ck_assert_int_eq(aci_platform_writer_extend(writer, UINT64_MAX, NULL),
+                     AC_E_DISK_FULL);
+    ck_assert_int_eq(aci_platform_writer_commit(writer, NULL), AC_OK);
+    expected[1] = 'y';
+    expected[8000] = 'x';
+    expected[9002] = 'z';
+    assert_content("out", expected, 9003);
+}
+END_TEST
+
+START_TEST(full_disk_shows_when_reserving)
+{
+    struct rlimit small = { 100000, 100000 };
+    aci_writer *writer;
+
+    signal(SIGXFSZ, SIG_IGN);
+    ck_assert_int_eq(setrlimit(RLIMIT_FSIZE, &small), 0);
+    ck_assert_int_eq(
+        aci_platform_writer_open(&writer, &memory, "out", NULL), AC_OK);
+    ck_assert_int_eq(aci_platform_writer_extend(writer, 100001, NULL),
+                     AC_E_DISK_FULL);
+    ck_assert_int_eq(aci_platform_writer_commit(writer, NULL),
+                     AC_E_DISK_FULL);
+    aci_platform_writer_abandon(writer);
+    ck_assert_int_eq(n_files(), 0);
+}
+END_TEST
+
 START_TEST(full_disk_leaves_nothing)
 {
     struct rlimit small = { 100000, 100000 };
@@ -251,6 +294,8 @@ Suite *test_writer_suite(void)
     tcase_add_test(tests, abandoned_file_leaves_the_old_one);
     tcase_add_test(tests, two_writers_of_one_file_do_not_mix);
     tcase_add_test(tests, leftover_of_a_killed_process_is_taken_over);
+    tcase_add_test(tests, reserved_space_is_zero_until_patched);
+    tcase_add_test(tests, full_disk_shows_when_reserving);
     tcase_add_test(tests, full_disk_leaves_nothing);
     tcase_add_test(tests, full_disk_at_commit_leaves_nothing);
     tcase_add_test(tests, each_failed_allocation_is_reported);
