@@ -44,7 +44,7 @@ endif
 OUR_CPPFLAGS := -Iinclude -Isrc -D_GNU_SOURCE -DPCRE2_CODE_UNIT_WIDTH=8 \
                 $(shell $(PKG_CONFIG) --cflags $(PACKAGES) 2>/dev/null)
 WARNINGS     := -Wall -Wextra -Wconversion -Wshadow -Wstrict-prototypes \
-                -Wmissing-prototypes -Wvla -Wundef
+                -Wmissing-prototypes -Wvla -Wundef -Wno-psabi
 OUR_CFLAGS   := -std=c11 -fvisibility=hidden -fPIC -ffp-contract=off -pthread \
                 $(WARNINGS) $(MODE_$(MODE))
 LIBS         := $(shell $(PKG_CONFIG) --libs $(PACKAGES) 2>/dev/null) \

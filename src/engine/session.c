@@ -14,29 +14,34 @@
 
 /* ---- open and close ------------------------------------------------------- */
 
-static size_t kv_layer_bytes(const aci_shape *shape, size_t n_context,
-                             uint32_t bits)
-{
-    size_t rows = (size_t)shape->n_head_kv * n_context;
-    size_t side = rows * (size_t)shape->head_dim * (bits / 8);
-    size_t scales = bits == 8 ? rows * sizeof(uint16_t) : 0;
+/* Sizes of one layer's cache, every part on a cache line of its own. */
+typedef struct cache_sizes {
+    size_t capacity;          /* positions */
+    size_t values, scales;    /* bytes of k (or v), of its scales */
+} cache_sizes;
 
-    side = (side + 63) / 64 * 64;
-    return 2 * (side + (scales + 63) / 64 * 64);
+static cache_sizes measure_cache(const aci_session *session)
+{
+    const aci_shape *shape = &session->engine->model->shape;
+    cache_sizes sizes = { ((size_t)session->n_context + 15) / 16 * 16, 0, 0 };
+    size_t rows = (size_t)shape->n_head_kv * sizes.capacity;
+
+    sizes.values = rows * (size_t)aci_kv_width(shape->head_dim) *
+                   (session->kv_bits / 8);
+    if (session->kv_bits == 8)
+        sizes.scales = (rows * sizeof(uint16_t) + 63) / 64 * 64;
+    return sizes;
 }
 
 static ac_status make_cache(aci_session *session, ac_error *error)
 {
     const aci_shape *shape = &session->engine->model->shape;
     aci_backend *backend = session->engine->backend;
-    size_t rows = (size_t)shape->n_head_kv * session->n_context;
-    size_t layer = kv_layer_bytes(shape, session->n_context,
-                                  session->kv_bits);
-    size_t side = rows * (size_t)shape->head_dim * (session->kv_bits / 8);
+    cache_sizes sizes = measure_cache(session);
+    size_t layer = 2 * (sizes.values + sizes.scales);
     uint8_t *at;
     int32_t l;
 
-    side = (side + 63) / 64 * 64;
     session->kv = aci_platform_alloc_zeroed(
         session->engine->memory, (size_t)shape->n_layer, sizeof(aci_kv));
     session->kv_block = backend->operations->allocate(
@@ -51,15 +56,16 @@ static ac_status make_cache(aci_session *session, ac_error *error)
         aci_kv *kv = &session->kv[l];
 
         kv->k = at;
-        kv->v = at + side;
+        kv->v = at + sizes.values;
         if (session->kv_bits == 8) {
-            kv->k_scales = (uint16_t *)(void *)(at + 2 * side);
-            kv->v_scales = (uint16_t *)(void *)(at + side + layer / 2);
+            kv->k_scales = (uint16_t *)(void *)(at + 2 * sizes.values);
+            kv->v_scales = (uint16_t *)(void *)(at + 2 * sizes.values +
+                                                sizes.scales);
         }
         kv->bits = (int32_t)session->kv_bits;
         kv->n_head_kv = shape->n_head_kv;
         kv->head_dim = shape->head_dim;
-        kv->capacity = (int32_t)session->n_context;
+        kv->capacity = (int32_t)sizes.capacity;
     }
     return AC_OK;
 }

@@ -47,16 +47,24 @@
 
 typedef struct aci_backend aci_backend;
 
-/* The key-value cache of one sequence and one layer:
- * k, v [n_head_kv, capacity, head_dim], float16 or int8; for int8 a float16
- * scale per (head, position): k_scales, v_scales [n_head_kv, capacity]. */
+/* The key-value cache of one sequence and one layer: float16 or int8, with for
+ * int8 a float16 scale per (head, position), [n_head_kv, capacity].
+ *     k  [n_head_kv, capacity / 16, width, 16]   16 positions side by side
+ *     v  [n_head_kv, capacity, width]
+ * width is head_dim rounded up to 16, capacity a multiple of 16. Keys lie
+ * transposed in blocks so that one load serves 16 positions. */
 typedef struct aci_kv {
     void *k, *v;
     uint16_t *k_scales, *v_scales; /* NULL when bits is 16 */
     int32_t bits;                  /* 16 or 8 */
     int32_t n_head_kv, head_dim;
-    int32_t capacity;              /* positions */
+    int32_t capacity;              /* positions, a multiple of 16 */
 } aci_kv;
+
+static inline int32_t aci_kv_width(int32_t head_dim)
+{
+    return (head_dim + 15) / 16 * 16;
+}
 
 /* Consecutive rows that belong to one sequence. Row first_row + i sits at
  * position first_position + i. A prefill is one span; a batch of decoding
