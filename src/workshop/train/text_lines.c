@@ -147,9 +147,11 @@ ac_status aci_workshop_lines_next(const char **line, size_t *n_bytes,
     *n_bytes = 0;
     for (;;) {
         size_t have = lines->n - lines->at;
-        const char *from = lines->buffer + lines->at, *end = NULL;
+        const char *from = NULL, *end = NULL;
         ac_status status;
 
+        if (have > 0)
+            from = lines->buffer + lines->at;
         if (have > searched)
             end = memchr(from + searched, '\n', have - searched);
         if (end != NULL || (lines->ended && have > 0)) {
