@@ -33,6 +33,22 @@ double aci_workshop_exp(double x)
     return series * power;
 }
 
+/* Halley's iteration on e^y = x, from the exponent: each round triples the
+ * digits. */
+double aci_workshop_log(double x)
+{
+    int exponent, round;
+    double fraction = frexp(x, &exponent);
+    double y = (exponent + 2.0 * (fraction - 1.0)) * 0.6931471805599453;
+
+    for (round = 0; round < 4; round++) {
+        double power = aci_workshop_exp(y);
+
+        y += 2.0 * (x - power) / (x + power);
+    }
+    return y;
+}
+
 double aci_workshop_sigmoid(double x)
 {
     return 1.0 / (1.0 + aci_workshop_exp(-x));

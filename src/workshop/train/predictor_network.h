@@ -40,6 +40,7 @@ typedef struct aci_network_drop {
 
 double aci_workshop_exp(double x);
 double aci_workshop_sigmoid(double x);
+double aci_workshop_log(double x); /* x > 0 */
 
 void aci_workshop_network_forward(aci_network_trace *trace,
                                   const double *numbers,
