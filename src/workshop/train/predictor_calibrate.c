@@ -1,8 +1,9 @@
 /* predictor_calibrate.c - from scores to probabilities, and what is strange.
  *
  * Platt scaling (1999): success = sigmoid(slope logit + offset), both found by
- * Newton's method on the calibration part; the targets are his, a little
- * inside 0 and 1, so that a head with no failure yet does not become certain.
+ * Newton's method on scores of prompts the scoring fit had not seen; the
+ * targets are his, a little inside 0 and 1, so that a head with no failure yet
+ * does not become certain.
  * A head whose logit says nothing (slope below 0) becomes a constant. */
 #include <math.h>
 #include <stdlib.h>
@@ -74,56 +75,28 @@ static void fit_platt(double *slope, double *offset, const platt *p)
 
 /* Platt's targets of one head over the items that know it. */
 static uint32_t gather(double *logits, double *targets,
-                       const aci_predictor_data *data, const double *all,
-                       uint32_t head)
+                       const aci_predictor_data *data,
+                       const aci_held_scores *scores, uint32_t head)
 {
     double n_good = 0.0, n_bad = 0.0;
     uint32_t n = 0, i;
 
-    for (i = 0; i < data->calibrate.n; i++) {
-        float y = aci_data_label(data, data->calibrate.items[i], head);
+    for (i = 0; i < data->train.n; i++) {
+        uint32_t item = data->train.items[i];
+        float y = aci_data_label(data, item, head);
 
         if (isnan(y))
             continue;
         n_good += (double)y;
         n_bad += 1.0 - (double)y;
-        logits[n] = all[i * ACI_NETWORK_MAX_HEADS + head];
+        logits[n] = scores->logits[(size_t)item * ACI_NETWORK_MAX_HEADS +
+                                   head];
         targets[n++] = (double)y;
     }
     for (i = 0; i < n; i++)
         targets[i] = targets[i] * (n_good + 1.0) / (n_good + 2.0) +
                      (1.0 - targets[i]) / (n_bad + 2.0);
     return n;
-}
-
-static void calibrate_heads(aci_predictor *predictor,
-                            const aci_predictor_data *data,
-                            aci_network_trace *trace, double *numbers,
-                            double *all, double *logits, double *targets)
-{
-    const aci_part *part = &data->calibrate;
-    size_t j;
-    uint32_t i, k;
-
-    for (j = 0; j < predictor->places.total; j++)
-        numbers[j] = (double)predictor->numbers[j];
-    for (i = 0; i < part->n; i++) {
-        aci_workshop_network_forward(trace, numbers, &predictor->shape,
-                                     &predictor->places,
-                                     &data->inputs[part->items[i]], NULL);
-        memcpy(all + (size_t)i * ACI_NETWORK_MAX_HEADS, trace->logit,
-               sizeof trace->logit);
-    }
-    for (k = 0; k < predictor->shape.n_heads; k++) {
-        platt p = { logits, targets, gather(logits, targets, data, all, k) };
-        float *head = predictor->numbers + predictor->places.heads +
-                      k * ACI_HEAD_SIZE;
-        double slope, offset;
-
-        fit_platt(&slope, &offset, &p);
-        head[ACI_HEAD_SLOPE] = (float)slope;
-        head[ACI_HEAD_OFFSET] = (float)offset;
-    }
 }
 
 static int compare(const void *left, const void *right)
@@ -133,17 +106,16 @@ static int compare(const void *left, const void *right)
     return (a > b) - (a < b);
 }
 
-/* The unfamiliarity that only the strangest calibration prompts exceed. */
-static float fit_threshold(const aci_predictor *predictor,
-                           const aci_predictor_data *data, double *values)
+/* The unfamiliarity that only the strangest of our own prompts exceed. */
+static float fit_threshold(const aci_predictor_data *data,
+                           const aci_held_scores *scores, double *values)
 {
-    const aci_part *part = &data->calibrate;
+    const aci_part *part = &data->train;
     uint32_t i, at;
     float threshold;
 
     for (i = 0; i < part->n; i++)
-        values[i] = (double)aci_router_unfamiliarity(
-            predictor, &data->features[part->items[i]]);
+        values[i] = scores->strange[part->items[i]];
     qsort(values, part->n, sizeof *values, compare);
     at = part->n - 1 - (uint32_t)(STRANGEST_SHARE * part->n);
     threshold = (float)values[at];
@@ -154,29 +126,88 @@ static float fit_threshold(const aci_predictor *predictor,
 
 ac_status aci_workshop_calibrate(aci_predictor *predictor,
                                  const aci_predictor_data *data,
+                                 const aci_held_scores *scores,
                                  ac_error *error)
 {
-    aci_memory *memory = data->memory;
-    size_t n = data->calibrate.n;
-    aci_network_trace *trace = aci_platform_alloc_zeroed(memory, 1,
-                                                         sizeof *trace);
-    double *numbers = aci_platform_alloc_array(
-        memory, predictor->places.total, sizeof *numbers);
-    double *all = aci_platform_alloc_array(
-        memory, n, ACI_NETWORK_MAX_HEADS * sizeof *all);
-    double *pairs = aci_platform_alloc_array(memory, n, 2 * sizeof *pairs);
-    ac_status status = AC_OK;
+    size_t n = data->train.n;
+    double *pairs = aci_platform_alloc_array(data->memory, n,
+                                             2 * sizeof *pairs);
+    uint32_t k;
 
-    if (trace == NULL || numbers == NULL || all == NULL || pairs == NULL) {
-        status = aci_platform_fail_memory(error, "calibration");
-    } else {
-        calibrate_heads(predictor, data, trace, numbers, all, pairs,
-                        pairs + n);
-        predictor->max_unfamiliarity = fit_threshold(predictor, data, pairs);
+    if (pairs == NULL)
+        return aci_platform_fail_memory(error, "calibration");
+    for (k = 0; k < predictor->shape.n_heads; k++) {
+        platt p = { pairs, pairs + n,
+                    gather(pairs, pairs + n, data, scores, k) };
+        float *head = predictor->numbers + predictor->places.heads +
+                      k * ACI_HEAD_SIZE;
+        double slope, offset;
+
+        fit_platt(&slope, &offset, &p);
+        head[ACI_HEAD_SLOPE] = (float)slope;
+        head[ACI_HEAD_OFFSET] = (float)offset;
     }
-    aci_platform_free(memory, trace);
-    aci_platform_free(memory, numbers);
-    aci_platform_free(memory, all);
-    aci_platform_free(memory, pairs);
+    predictor->max_unfamiliarity = fit_threshold(data, scores, pairs);
+    aci_platform_free(data->memory, pairs);
+    return AC_OK;
+}
+
+/* ---- Scores of held-out prompts ------------------------------------------ */
+
+ac_status aci_workshop_held_new(aci_held_scores *out,
+                                const aci_predictor_data *data,
+                                ac_error *error)
+{
+    out->memory = data->memory;
+    out->logits = aci_platform_alloc_zeroed(
+        data->memory, data->n, ACI_NETWORK_MAX_HEADS * sizeof *out->logits);
+    out->strange = aci_platform_alloc_zeroed(data->memory, data->n,
+                                             sizeof *out->strange);
+    if (out->logits != NULL && out->strange != NULL)
+        return AC_OK;
+    return aci_platform_fail_memory(error, "calibration");
+}
+
+void aci_workshop_held_free(aci_held_scores *scores)
+{
+    if (scores->memory == NULL)
+        return;
+    aci_platform_free(scores->memory, scores->logits);
+    aci_platform_free(scores->memory, scores->strange);
+}
+
+ac_status aci_workshop_held_score(aci_held_scores *scores,
+                                  const aci_predictor *predictor,
+                                  const aci_predictor_data *data,
+                                  ac_error *error)
+{
+    aci_network_trace *trace = aci_platform_alloc(data->memory,
+                                                  sizeof *trace);
+    double *numbers = aci_platform_alloc_array(
+        data->memory, predictor->places.total, sizeof *numbers);
+    ac_status status = AC_OK;
+    size_t j;
+    uint32_t i;
+
+    if (trace == NULL || numbers == NULL) {
+        status = aci_platform_fail_memory(error, "calibration");
+        goto out;
+    }
+    for (j = 0; j < predictor->places.total; j++)
+        numbers[j] = (double)predictor->numbers[j];
+    for (i = 0; i < data->held.n; i++) {
+        uint32_t item = data->held.items[i];
+
+        aci_workshop_network_forward(trace, numbers, &predictor->shape,
+                                     &predictor->places, &data->inputs[item],
+                                     NULL);
+        memcpy(scores->logits + (size_t)item * ACI_NETWORK_MAX_HEADS,
+               trace->logit, predictor->shape.n_heads * sizeof(double));
+        scores->strange[item] = (double)aci_router_unfamiliarity(
+            predictor, &data->features[item]);
+    }
+out:
+    aci_platform_free(data->memory, trace);
+    aci_platform_free(data->memory, numbers);
     return status;
 }

@@ -7,8 +7,7 @@
 #include "platform/error.h"
 #include "router/arithmetic.h"
 
-enum { FEWEST_TRAIN = 32, FEWEST_CALIBRATE = 16, FEWEST_TEST = 8 };
-static const double CALIBRATE_SHARE = 0.2; /* of what is not test */
+enum { FEWEST_TRAIN = 50, FEWEST_TEST = 8 };
 
 /* In [0, 1), from 24 bits of the mixed hash. */
 static double place_of(uint64_t hash, uint64_t seed, uint64_t salt)
@@ -18,15 +17,11 @@ static double place_of(uint64_t hash, uint64_t seed, uint64_t salt)
     return (double)(mixed >> 40) * 0x1p-24;
 }
 
-static aci_part *part_of(aci_predictor_data *data, uint32_t item, double share,
-                         uint64_t seed)
+static uint8_t fold_of(uint64_t hash, double test_share, uint64_t seed)
 {
-    uint64_t hash = data->outcomes->items[item].prompt_hash;
-
-    if (place_of(hash, seed, 0x7E57) < share)
-        return &data->test;
-    return place_of(hash, seed, 0xCA11) < CALIBRATE_SHARE ? &data->calibrate
-                                                          : &data->train;
+    if (place_of(hash, seed, 0x7E57) < test_share)
+        return ACI_FOLDS;
+    return (uint8_t)(place_of(hash, seed, 0xF01D) * ACI_FOLDS);
 }
 
 ac_status aci_workshop_data_split(aci_predictor_data *out, aci_memory *memory,
@@ -34,7 +29,7 @@ ac_status aci_workshop_data_split(aci_predictor_data *out, aci_memory *memory,
                                   float test_share, uint64_t seed,
                                   ac_error *error)
 {
-    aci_part *parts[3] = { &out->train, &out->calibrate, &out->test };
+    aci_part *parts[3] = { &out->train, &out->held, &out->test };
     uint32_t i;
 
     memset(out, 0, sizeof *out);
@@ -42,26 +37,42 @@ ac_status aci_workshop_data_split(aci_predictor_data *out, aci_memory *memory,
     out->outcomes = outcomes;
     out->n = (uint32_t)outcomes->n;
     out->n_heads = outcomes->n_heads;
+    out->fold = aci_platform_alloc(memory, out->n);
     for (i = 0; i < 3; i++) {
         parts[i]->items = aci_platform_alloc_array(memory, out->n,
                                                    sizeof(uint32_t));
-        if (parts[i]->items == NULL)
+        if (parts[i]->items == NULL || out->fold == NULL)
             return aci_platform_fail_memory(error, "splitting outcomes");
     }
     for (i = 0; i < out->n; i++) {
-        aci_part *part = part_of(out, i, (double)test_share, seed);
-
-        part->items[part->n++] = i;
+        out->fold[i] = fold_of(outcomes->items[i].prompt_hash,
+                               (double)test_share, seed);
+        if (out->fold[i] == ACI_FOLDS)
+            out->test.items[out->test.n++] = i;
     }
-    if (out->train.n < FEWEST_TRAIN || out->calibrate.n < FEWEST_CALIBRATE ||
-        out->test.n < FEWEST_TEST)
-        return aci_platform_fail(
-            error, AC_E_ARGUMENT,
-            "%u outcomes split into %u to train, %u to calibrate and %u to "
-            "test are too few; at least %d, %d and %d are needed",
-            out->n, out->train.n, out->calibrate.n, out->test.n, FEWEST_TRAIN,
-            FEWEST_CALIBRATE, FEWEST_TEST);
+    aci_workshop_data_take(out, ACI_FOLDS);
+    if (out->train.n < FEWEST_TRAIN || out->test.n < FEWEST_TEST)
+        return aci_platform_fail(error, AC_E_ARGUMENT,
+                                 "%u outcomes split into %u to train and %u "
+                                 "to test are too few; %d and %d are needed",
+                                 out->n, out->train.n, out->test.n,
+                                 FEWEST_TRAIN, FEWEST_TEST);
     return AC_OK;
+}
+
+void aci_workshop_data_take(aci_predictor_data *data, uint32_t fold)
+{
+    uint32_t i;
+
+    data->train.n = data->held.n = 0;
+    for (i = 0; i < data->n; i++) {
+        if (data->fold[i] == ACI_FOLDS)
+            continue;
+        if (data->fold[i] == fold)
+            data->held.items[data->held.n++] = i;
+        else
+            data->train.items[data->train.n++] = i;
+    }
 }
 
 /* ---- Features ------------------------------------------------------------ */
@@ -92,7 +103,7 @@ static void fit_standard(float *standard, const aci_predictor_data *data)
 ac_status aci_workshop_data_read(aci_predictor_data *data,
                                  aci_predictor *predictor, ac_error *error)
 {
-    uint32_t i, j;
+    uint32_t i;
 
     data->features = aci_platform_alloc_array(data->memory, data->n,
                                               sizeof *data->features);
@@ -109,20 +120,30 @@ ac_status aci_workshop_data_read(aci_predictor_data *data,
         aci_router_network_read(&data->inputs[i], &data->features[i],
                                 &predictor->shape);
     }
+    fit_standard(predictor->numbers + predictor->places.standard, data);
+    return AC_OK;
+}
+
+void aci_workshop_data_familiarise(aci_predictor *predictor,
+                                   const aci_predictor_data *data)
+{
+    uint32_t i, j;
+
+    memset(predictor->familiar, 0,
+           (size_t)1 << (predictor->familiar_log2 - 3));
     for (i = 0; i < data->train.n; i++) {
         const aci_features *f = &data->features[data->train.items[i]];
 
         for (j = 0; j < f->n_tokens; j++)
             aci_router_familiar_add(predictor, f->word[j]);
     }
-    fit_standard(predictor->numbers + predictor->places.standard, data);
-    return AC_OK;
 }
 
 void aci_workshop_data_free(aci_predictor_data *data)
 {
+    aci_platform_free(data->memory, data->fold);
     aci_platform_free(data->memory, data->train.items);
-    aci_platform_free(data->memory, data->calibrate.items);
+    aci_platform_free(data->memory, data->held.items);
     aci_platform_free(data->memory, data->test.items);
     aci_platform_free(data->memory, data->features);
     aci_platform_free(data->memory, data->inputs);

@@ -3,7 +3,7 @@
  * AdamW over mini-batches, the loss a cross-entropy summed over the heads
  * whose outcome is known. What is kept is not the last numbers but a running
  * mean of them (steadier, and it saves a schedule of rates), as it was in the
- * epoch with the lowest loss on the calibration part. One thread, one stream
+ * epoch with the lowest loss on the held-out part. One thread, one stream
  * of random numbers: the same seed gives the same file. */
 #include "workshop/train/predictor_fit.h"
 
@@ -263,48 +263,59 @@ static double run_epoch(fitting *f)
 /* ---- The whole ----------------------------------------------------------- */
 
 /* The running mean so far, in f->gradient (free between batches). */
-static const double *averaged(fitting *f)
+static void averaged(fitting *f)
 {
     size_t i;
 
     for (i = 0; i < f->n; i++)
         f->gradient[i] = has_gradient(f, i) ? f->mean[i] / f->mean_weight
                                             : f->numbers[i];
-    return f->gradient;
 }
 
-static ac_status run_epochs(fitting *f, ac_error *error)
+static ac_status tell(const fitting *f, uint32_t epoch, double loss,
+                      uint64_t began, ac_error *error)
+{
+    uint64_t now = aci_platform_monotonic_nanoseconds();
+    ac_progress progress = { sizeof progress, 0, "train",
+                             f->settings->epochs_before + epoch,
+                             f->settings->epochs_total,
+                             (double)(now - began) * 1e-9, loss };
+
+    if (!isfinite(loss))
+        return aci_platform_fail(error, AC_E_NUMERIC,
+                                 "training diverged in epoch %u", epoch);
+    if (f->settings->on_progress != NULL &&
+        f->settings->on_progress(&progress, f->settings->progress_user))
+        return aci_platform_fail(error, AC_E_CANCELLED,
+                                 "training was stopped in epoch %u", epoch);
+    return AC_OK;
+}
+
+static ac_status run_epochs(fitting *f, uint32_t *epochs, ac_error *error)
 {
     uint64_t began = aci_platform_monotonic_nanoseconds();
+    bool stops = f->data->held.n > 0;
     double lowest = INFINITY;
-    uint32_t epoch, since = 0;
+    uint32_t epoch;
 
-    for (epoch = 0; epoch < f->settings->max_epochs; epoch++) {
-        ac_progress progress = { sizeof progress, 0, "train", epoch + 1,
-                                 f->settings->max_epochs, 0.0, 0.0 };
-        double loss;
+    *epochs = 0;
+    for (epoch = 1; epoch <= f->settings->max_epochs; epoch++) {
+        double loss = run_epoch(f);
+        ac_status status;
 
-        run_epoch(f);
-        loss = part_loss(f, averaged(f), &f->data->calibrate);
-        if (!isfinite(loss))
-            return aci_platform_fail(error, AC_E_NUMERIC,
-                                     "training diverged in epoch %u",
-                                     epoch + 1);
-        if (loss < lowest) {
+        averaged(f);
+        if (stops)
+            loss = part_loss(f, f->gradient, &f->data->held);
+        status = tell(f, epoch, loss, began, error);
+        if (status != AC_OK)
+            return status;
+        if (!stops || loss < lowest) {
             lowest = loss;
-            since = 0;
+            *epochs = epoch;
             memcpy(f->best, f->gradient, f->n * sizeof *f->best);
-        } else if (++since >= f->settings->patience) {
-            return AC_OK;
+        } else if (epoch - *epochs >= f->settings->patience) {
+            break;
         }
-        progress.loss = loss;
-        progress.seconds =
-            (double)(aci_platform_monotonic_nanoseconds() - began) * 1e-9;
-        if (f->settings->on_progress != NULL &&
-            f->settings->on_progress(&progress, f->settings->progress_user))
-            return aci_platform_fail(error, AC_E_CANCELLED,
-                                     "training was stopped in epoch %u",
-                                     epoch + 1);
     }
     return AC_OK;
 }
@@ -343,7 +354,7 @@ static void release(fitting *f)
     aci_platform_free(memory, f->order);
 }
 
-ac_status aci_workshop_fit(aci_predictor *predictor,
+ac_status aci_workshop_fit(aci_predictor *predictor, uint32_t *epochs,
                            const aci_predictor_data *data,
                            const aci_fit_settings *settings, ac_error *error)
 {
@@ -364,7 +375,7 @@ ac_status aci_workshop_fit(aci_predictor *predictor,
             f.numbers[i] = (double)predictor->numbers[i];
         memcpy(f.order, data->train.items, data->train.n * sizeof *f.order);
         begin_numbers(&f);
-        status = run_epochs(&f, error);
+        status = run_epochs(&f, epochs, error);
     }
     for (i = 0; status == AC_OK && i < f.n; i++)
         predictor->numbers[i] = (float)f.best[i];

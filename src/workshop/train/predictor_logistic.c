@@ -1,8 +1,9 @@
 /* predictor_logistic.c - the baseline: a logistic regression with as many
  * numbers as the predictor has, over the same features (hashed words, pairs,
  * word ends, template, shapes), fitted the same way (AdamW, dropout, running
- * mean, early stopping on the calibration part). */
+ * mean, early stopping). */
 #include <math.h>
+#include <stdbool.h>
 #include <string.h>
 
 #include "platform/error.h"
@@ -124,10 +125,10 @@ static void run_epoch(logistic *l)
     }
 }
 
-/* Squared error of the running mean on the calibration part. */
-static double calibrate_error(logistic *l)
+/* Squared error of the running mean on the held-out part. */
+static double held_error(logistic *l)
 {
-    const aci_part *part = &l->data->calibrate;
+    const aci_part *part = &l->data->held;
     double sum = 0.0;
     uint32_t i;
     size_t j;
@@ -148,23 +149,24 @@ static double calibrate_error(logistic *l)
     return sum;
 }
 
-static void run(double *scores, logistic *l)
+static void run(double *scores, uint32_t *epochs, logistic *l)
 {
+    bool stops = l->data->held.n > 0;
     double lowest = INFINITY;
-    uint32_t epoch, since = 0, i;
+    uint32_t epoch, i;
 
-    for (epoch = 0;
-         epoch < l->settings->max_epochs && since < l->settings->patience;
-         epoch++) {
+    *epochs = 0;
+    for (epoch = 1; epoch <= l->settings->max_epochs; epoch++) {
         double error;
 
         run_epoch(l);
-        error = calibrate_error(l);
-        since++;
-        if (error < lowest) {
+        error = held_error(l);
+        if (!stops || error < lowest) {
             lowest = error;
-            since = 0;
+            *epochs = epoch;
             memcpy(l->best, l->gradient, l->n * sizeof *l->best);
+        } else if (epoch - *epochs >= l->settings->patience) {
+            break;
         }
     }
     for (i = 0; i < l->data->test.n; i++) {
@@ -175,7 +177,7 @@ static void run(double *scores, logistic *l)
     }
 }
 
-ac_status aci_workshop_fit_logistic(double *scores,
+ac_status aci_workshop_fit_logistic(double *scores, uint32_t *epochs,
                                     const aci_predictor_data *data,
                                     const aci_predictor *predictor,
                                     uint32_t head, uint32_t n_weights,
@@ -205,7 +207,7 @@ ac_status aci_workshop_fit_logistic(double *scores,
         l.mean = arrays + 4 * l.n;
         l.best = arrays + 5 * l.n;
         memcpy(l.order, data->train.items, data->train.n * sizeof *l.order);
-        run(scores, &l);
+        run(scores, epochs, &l);
     }
     aci_platform_free(memory, arrays);
     aci_platform_free(memory, l.order);

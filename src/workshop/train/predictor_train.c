@@ -1,6 +1,7 @@
 /* predictor_train.c - outcomes in, predictor and report out.
  *
- *     read -> split -> templates -> features -> fit -> calibrate -> judge
+ *     read -> split -> templates -> features -> five fits, each without a fold
+ *          -> the fit on all -> calibrate -> judge
  *
  * The report is of the test part, which nothing before it has seen, and of
  * the cheapest variant: the first one named in the file that is not "full"
@@ -226,8 +227,30 @@ static void fill_report(ac_train_report *report, columns *c, uint64_t seed)
     report->apgr_random = random_apgr(c, seed);
 }
 
+/* How long: told by the first fold held out; then on all, as the predictor. */
+static ac_status fit_baseline(double *scores, aci_predictor_data *data,
+                              const aci_predictor *predictor, uint32_t head,
+                              uint32_t n_weights,
+                              const aci_fit_settings *settings,
+                              ac_error *error)
+{
+    aci_fit_settings s = *settings;
+    uint32_t epochs = 0;
+    ac_status status;
+
+    aci_workshop_data_take(data, 0);
+    status = aci_workshop_fit_logistic(scores, &epochs, data, predictor, head,
+                                       n_weights, &s, error);
+    aci_workshop_data_take(data, ACI_FOLDS);
+    s.max_epochs = epochs > 0 ? epochs : 1;
+    if (status == AC_OK)
+        status = aci_workshop_fit_logistic(scores, &epochs, data, predictor,
+                                           head, n_weights, &s, error);
+    return status;
+}
+
 static ac_status judge(ac_train_report *report, aci_predictor *predictor,
-                       const aci_predictor_data *data,
+                       aci_predictor_data *data,
                        const aci_fit_settings *settings, ac_error *error)
 {
     uint32_t n_numbers = aci_router_predictor_parameters(predictor), cheapest;
@@ -242,15 +265,15 @@ static ac_status judge(ac_train_report *report, aci_predictor *predictor,
     if (status == AC_OK && logistic == NULL)
         status = aci_platform_fail_memory(error, "judging the predictor");
     if (status == AC_OK)
-        status = aci_workshop_fit_logistic(logistic, data, predictor, cheapest,
-                                           n_numbers, settings, error);
+        status = fit_baseline(logistic, data, predictor, cheapest, n_numbers,
+                              settings, error);
     if (status == AC_OK) {
         fill_columns(&c, data, predictor, cheapest, full, logistic);
         fill_report(report, &c, settings->seed);
         judge_policy(report, data, predictor, cheapest, full);
         report->n_parameters = n_numbers;
         report->n_train = data->train.n;
-        report->n_calibrate = data->calibrate.n;
+        report->n_calibrate = data->train.n; /* each held out once */
         report->n_test = data->test.n;
         report->n_variants = data->n_heads;
     }
@@ -285,10 +308,42 @@ static ac_status settle_options(ac_train_options *out,
     return AC_OK;
 }
 
+/* Five fits for when to stop and how to calibrate, then the one to keep. */
+static ac_status fit_all(aci_predictor *predictor, aci_predictor_data *data,
+                         aci_held_scores *held,
+                         const aci_fit_settings *settings, ac_error *error)
+{
+    aci_fit_settings s = *settings;
+    uint32_t fold, epochs = 0, sum = 0;
+    ac_status status = AC_OK;
+
+    s.epochs_total = (uint64_t)settings->max_epochs * (ACI_FOLDS + 1);
+    for (fold = 0; status == AC_OK && fold < ACI_FOLDS; fold++) {
+        aci_workshop_data_take(data, fold);
+        aci_workshop_data_familiarise(predictor, data);
+        s.epochs_before = (uint64_t)settings->max_epochs * fold;
+        status = aci_workshop_fit(predictor, &epochs, data, &s, error);
+        if (status == AC_OK)
+            status = aci_workshop_held_score(held, predictor, data, error);
+        sum += epochs;
+    }
+    aci_workshop_data_take(data, ACI_FOLDS);
+    aci_workshop_data_familiarise(predictor, data);
+    s.max_epochs = (sum + ACI_FOLDS / 2) / ACI_FOLDS;
+    s.max_epochs = s.max_epochs < 1 ? 1 : s.max_epochs;
+    s.epochs_before = s.epochs_total - s.max_epochs;
+    if (status == AC_OK)
+        status = aci_workshop_fit(predictor, &epochs, data, &s, error);
+    if (status == AC_OK)
+        status = aci_workshop_calibrate(predictor, data, held, error);
+    return status;
+}
+
 static ac_status learn(aci_predictor **out, ac_train_report *report,
                        aci_predictor_data *data,
                        const ac_train_options *options, ac_error *error)
 {
+    aci_held_scores held = { 0 };
     aci_fit_settings settings;
     ac_status status;
 
@@ -300,19 +355,19 @@ static ac_status learn(aci_predictor **out, ac_train_report *report,
     settings.progress_user = options->progress_user;
     status = make_predictor(out, data->memory, data, options, error);
     if (status == AC_OK)
-        status = aci_workshop_fit(*out, data, &settings, error);
+        status = aci_workshop_held_new(&held, data, error);
     if (status == AC_OK)
-        status = aci_workshop_calibrate(*out, data, error);
+        status = fit_all(*out, data, &held, &settings, error);
     if (status == AC_OK)
         status = judge(report, *out, data, &settings, error);
-    if (status != AC_OK)
-        return status;
-    (*out)->record = (aci_predictor_record){
-        report->n_train, report->n_calibrate, report->n_test,
-        (float)report->auroc, (float)report->brier, (float)report->ece,
-        options->seed
-    };
-    return AC_OK;
+    if (status == AC_OK)
+        (*out)->record = (aci_predictor_record){
+            report->n_train, report->n_calibrate, report->n_test,
+            (float)report->auroc, (float)report->brier, (float)report->ece,
+            options->seed
+        };
+    aci_workshop_held_free(&held);
+    return status;
 }
 
 ac_status aci_workshop_train_predictor(aci_memory *memory,
