@@ -22,11 +22,11 @@ void aci_workshop_fit_defaults(aci_fit_settings *out)
     out->max_epochs = 40;
     out->patience = 6;
     out->batch = 32;
-    out->rate_wide = 4e-3;
+    out->rate_wide = 1e-3;
     out->rate_deep = 1e-3;
-    out->decay_wide = 0.5;
+    out->decay_wide = 4.0;
     out->decay_deep = 0.1;
-    out->drop_wide = 0.3;
+    out->drop_wide = 0.5;
     out->drop_deep = 0.1;
     out->average = 0.997;
 }
