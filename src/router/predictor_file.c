@@ -157,7 +157,7 @@ ac_status aci_router_predictor_write(const aci_predictor *predictor,
         status = aci_platform_writer_append(writer, bytes, n_bytes, error);
     if (status == AC_OK)
         status = aci_platform_writer_commit(writer, error);
-    else
+    if (status != AC_OK)
         aci_platform_writer_abandon(writer);
     aci_platform_free(predictor->memory, bytes);
     return status;

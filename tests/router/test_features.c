@@ -175,6 +175,8 @@ START_TEST(exp_and_log2_are_close_and_bounded)
 }
 END_TEST
 
+Suite *test_features_suite(void);
+
 Suite *test_features_suite(void)
 {
     Suite *suite = suite_create("test_features");

@@ -341,6 +341,8 @@ START_TEST(a_decision_replays)
 }
 END_TEST
 
+Suite *test_policy_suite(void);
+
 Suite *test_policy_suite(void)
 {
     Suite *suite = suite_create("test_policy");

@@ -235,6 +235,8 @@ START_TEST(the_description_is_json_with_the_facts)
 }
 END_TEST
 
+Suite *test_predictor_file_suite(void);
+
 Suite *test_predictor_file_suite(void)
 {
     Suite *suite = suite_create("test_predictor_file");

@@ -65,6 +65,8 @@ START_TEST(apgr_orders_as_it_should)
 }
 END_TEST
 
+Suite *test_predictor_judge_suite(void);
+
 Suite *test_predictor_judge_suite(void)
 {
     Suite *suite = suite_create("test_predictor_judge");

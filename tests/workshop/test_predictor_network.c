@@ -149,6 +149,8 @@ START_TEST(a_network_of_four_heads_keeps_to_its_size)
 }
 END_TEST
 
+Suite *test_predictor_network_suite(void);
+
 Suite *test_predictor_network_suite(void)
 {
     Suite *suite = suite_create("test_predictor_network");
