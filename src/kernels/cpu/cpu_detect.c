@@ -9,6 +9,8 @@ static const aci_cpu_level reference = {
 };
 
 #if defined(__x86_64__)
+#include <cpuid.h>
+
 static const aci_cpu_level avx2 = {
     "avx2", &aci_kernels_rows_avx2, &aci_kernels_products_avx2
 };
@@ -16,10 +18,18 @@ static const aci_cpu_level avx512 = {
     "avx512", &aci_kernels_rows_avx512, &aci_kernels_products_avx512
 };
 
+/* Asked by number: clang before 16 does not know the name. */
+static int has_f16c(void)
+{
+    unsigned a, b, c, d;
+
+    return __get_cpuid(1, &a, &b, &c, &d) && (c & bit_F16C) != 0;
+}
+
 static int has_avx2(void)
 {
     return __builtin_cpu_supports("avx2") && __builtin_cpu_supports("fma") &&
-           __builtin_cpu_supports("f16c");
+           has_f16c();
 }
 
 static int has_avx512(void)
