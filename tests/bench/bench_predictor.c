@@ -84,7 +84,7 @@ static void look_again(double *figures, pool *all, const char *outcomes_path,
     }
     scratch = malloc((all->n - first) * sizeof *scratch);
     drawn = malloc((all->n - first) * sizeof *drawn);
-    figures[3] = aci_judge_ece_floor(scratch, drawn, all->success + first,
+    figures[3] = aci_workshop_ece_floor(scratch, drawn, all->success + first,
                                      all->n - first, seed);
     figures[4] = equal_width(all->success + first, all->labels + first,
                              all->n - first);
@@ -209,9 +209,9 @@ int main(int argc, char **argv)
     drawn = malloc(all.n * sizeof *drawn);
     printf("all %u test predictions: AUROC %.4f, ECE %.4f (by chance %.4f), "
            "ECE equal width %.4f\n", all.n,
-           aci_judge_auroc(scratch, all.success, all.labels, all.n),
-           aci_judge_ece(scratch, all.success, all.labels, all.n),
-           aci_judge_ece_floor(scratch, drawn, all.success, all.n, 1),
+           aci_workshop_auroc(scratch, all.success, all.labels, all.n),
+           aci_workshop_ece(scratch, all.success, all.labels, all.n),
+           aci_workshop_ece_floor(scratch, drawn, all.success, all.n, 1),
            equal_width(all.success, all.labels, all.n));
     for (i = 3; i < argc; i++)
         print_unfamiliar(argv[i], file);

@@ -13,11 +13,11 @@ START_TEST(auroc_of_small_cases)
     double labels[4] = { 0, 0, 1, 1 }, same[4] = { 1, 1, 1, 1 };
     double half[4] = { 0.5, 0.5, 0.5, 0.5 };
 
-    ck_assert_double_eq(aci_judge_auroc(scratch, scores, labels, 4), 0.75);
-    ck_assert_double_eq(aci_judge_auroc(scratch, same, labels, 4), 0.5);
-    ck_assert_double_eq_tol(aci_judge_auroc(scratch, scores, half, 4), 0.5,
+    ck_assert_double_eq(aci_workshop_auroc(scratch, scores, labels, 4), 0.75);
+    ck_assert_double_eq(aci_workshop_auroc(scratch, same, labels, 4), 0.5);
+    ck_assert_double_eq_tol(aci_workshop_auroc(scratch, scores, half, 4), 0.5,
                             1e-12);
-    ck_assert(isnan(aci_judge_auroc(scratch, scores, same, 4)));
+    ck_assert(isnan(aci_workshop_auroc(scratch, scores, same, 4)));
 }
 END_TEST
 
@@ -25,7 +25,7 @@ START_TEST(brier_of_small_cases)
 {
     double p[2] = { 0.5, 1.0 }, y[2] = { 1.0, 0.0 };
 
-    ck_assert_double_eq(aci_judge_brier(p, y, 2), 0.625);
+    ck_assert_double_eq(aci_workshop_brier(p, y, 2), 0.625);
 }
 END_TEST
 
@@ -41,14 +41,14 @@ START_TEST(ece_sees_what_is_off)
         p[i] = 0.2 + 0.6 * i / 3000.0;
         y[i] = aci_platform_random_unit(&random) < p[i];
     }
-    right = aci_judge_ece(scratch, p, y, 3000);
-    floor = aci_judge_ece_floor(scratch, drawn, p, 3000, 4);
+    right = aci_workshop_ece(scratch, p, y, 3000);
+    floor = aci_workshop_ece_floor(scratch, drawn, p, 3000, 4);
     ck_assert_double_lt(right, 0.05);
     ck_assert_double_gt(right, 0.0);
     ck_assert_double_eq_tol(right, floor, 0.015);
     for (i = 0; i < 3000; i++)
         p[i] += 0.15;
-    ck_assert_double_eq_tol(aci_judge_ece(scratch, p, y, 3000), 0.15, 0.02);
+    ck_assert_double_eq_tol(aci_workshop_ece(scratch, p, y, 3000), 0.15, 0.02);
 }
 END_TEST
 
@@ -58,10 +58,11 @@ START_TEST(apgr_orders_as_it_should)
     double weak[4] = { 0, 0, 1, 1 }, strong[4] = { 1, 1, 1, 1 };
     double best[4] = { 0, 1, 2, 3 }, worst[4] = { 3, 2, 1, 0 };
 
-    ck_assert_double_eq(aci_judge_apgr(scratch, best, weak, strong, 4), 0.75);
-    ck_assert_double_eq(aci_judge_apgr(scratch, worst, weak, strong, 4),
+    ck_assert_double_eq(aci_workshop_apgr(scratch, best, weak, strong, 4),
+                        0.75);
+    ck_assert_double_eq(aci_workshop_apgr(scratch, worst, weak, strong, 4),
                         0.25);
-    ck_assert(isnan(aci_judge_apgr(scratch, best, strong, weak, 4)));
+    ck_assert(isnan(aci_workshop_apgr(scratch, best, strong, weak, 4)));
 }
 END_TEST
 

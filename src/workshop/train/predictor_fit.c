@@ -53,8 +53,9 @@ typedef struct fitting {
 static double cross_entropy(double x, double y)
 {
     double away = x < 0.0 ? -x : x;
+    double beyond = aci_workshop_log(1.0 + aci_workshop_exp(-away));
 
-    return (x > 0.0 ? x : 0.0) - x * y + aci_workshop_log(1.0 + aci_workshop_exp(-away));
+    return (x > 0.0 ? x : 0.0) - x * y + beyond;
 }
 
 /* The item's loss; d_logit[heads] its derivative. */

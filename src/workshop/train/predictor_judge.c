@@ -29,7 +29,7 @@ static void rank(aci_ranked *out, const double *keys, uint32_t n)
     qsort(out, n, sizeof *out, compare);
 }
 
-double aci_judge_auroc(aci_ranked *scratch, const double *scores,
+double aci_workshop_auroc(aci_ranked *scratch, const double *scores,
                        const double *outcomes, uint32_t n)
 {
     double below = 0.0, won = 0.0, good = 0.0, bad = 0.0;
@@ -52,7 +52,7 @@ double aci_judge_auroc(aci_ranked *scratch, const double *scores,
     return good > 0.0 && bad > 0.0 ? won / (good * bad) : NAN;
 }
 
-double aci_judge_brier(const double *probabilities, const double *outcomes,
+double aci_workshop_brier(const double *probabilities, const double *outcomes,
                        uint32_t n)
 {
     double sum = 0.0;
@@ -82,14 +82,14 @@ static double ranked_ece(const aci_ranked *ranked, const double *outcomes,
     return n > 0 ? error / n : NAN;
 }
 
-double aci_judge_ece(aci_ranked *scratch, const double *probabilities,
+double aci_workshop_ece(aci_ranked *scratch, const double *probabilities,
                      const double *outcomes, uint32_t n)
 {
     rank(scratch, probabilities, n);
     return ranked_ece(scratch, outcomes, n);
 }
 
-double aci_judge_ece_floor(aci_ranked *scratch, double *drawn,
+double aci_workshop_ece_floor(aci_ranked *scratch, double *drawn,
                            const double *probabilities, uint32_t n,
                            uint64_t seed)
 {
@@ -107,7 +107,7 @@ double aci_judge_ece_floor(aci_ranked *scratch, double *drawn,
     return sum / DRAWS;
 }
 
-double aci_judge_apgr(aci_ranked *scratch, const double *scores,
+double aci_workshop_apgr(aci_ranked *scratch, const double *scores,
                       const double *weak, const double *strong, uint32_t n)
 {
     double gap = 0.0, gained = 0.0, area = 0.0;

@@ -14,28 +14,28 @@ typedef struct aci_ranked {
 } aci_ranked;
 
 /* Chance that a success scores above a failure, ties counting half. */
-double aci_judge_auroc(aci_ranked *scratch, const double *scores,
+double aci_workshop_auroc(aci_ranked *scratch, const double *scores,
                        const double *outcomes, uint32_t n);
 
 /* Mean squared distance of probability and outcome. */
-double aci_judge_brier(const double *probabilities, const double *outcomes,
+double aci_workshop_brier(const double *probabilities, const double *outcomes,
                        uint32_t n);
 
 /* Expected calibration error: 15 bins of equally many items by probability;
  * the mean over items of |mean probability - mean outcome| of their bin. */
-double aci_judge_ece(aci_ranked *scratch, const double *probabilities,
+double aci_workshop_ece(aci_ranked *scratch, const double *probabilities,
                      const double *outcomes, uint32_t n);
 
 /* The mean ECE of probabilities that are exactly right, on as many items:
  * what chance alone leaves (outcomes drawn 200 times). */
-double aci_judge_ece_floor(aci_ranked *scratch, double *drawn,
+double aci_workshop_ece_floor(aci_ranked *scratch, double *drawn,
                            const double *probabilities, uint32_t n,
                            uint64_t seed);
 
 /* Average performance gap recovered (RouteLLM): items go from the weak to the
  * strong variant in order of rising score; the area under (success - weak) /
  * (strong - weak) over the share sent. Random order gives 0.5. */
-double aci_judge_apgr(aci_ranked *scratch, const double *scores,
+double aci_workshop_apgr(aci_ranked *scratch, const double *scores,
                       const double *weak, const double *strong, uint32_t n);
 
 #endif

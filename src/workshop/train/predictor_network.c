@@ -68,6 +68,8 @@ static inline void add_product(double *restrict out,
             out[j] += in[i] * weight[i * n_out + j];
 }
 
+/* n_out is a multiple of 4: four sums side by side, for their additions would
+ * else wait for one another. */
 static inline void undo_product(double *restrict d_in,
                                 double *restrict d_weight,
                                 const double *restrict d_out,
@@ -75,16 +77,17 @@ static inline void undo_product(double *restrict d_in,
                                 const double *restrict weight, int n_in,
                                 int n_out)
 {
-    int i, j;
+    int i, j, k;
 
     for (i = 0; i < n_in; i++) {
-        double sum = 0.0;
+        double sum[4] = { 0.0, 0.0, 0.0, 0.0 };
 
-        for (j = 0; j < n_out; j++)
-            sum += d_out[j] * weight[i * n_out + j];
+        for (j = 0; j < n_out; j += 4)
+            for (k = 0; k < 4; k++)
+                sum[k] += d_out[j + k] * weight[i * n_out + j + k];
         for (j = 0; j < n_out; j++)
             d_weight[i * n_out + j] += in[i] * d_out[j];
-        d_in[i] += sum;
+        d_in[i] += (sum[0] + sum[1]) + (sum[2] + sum[3]);
     }
 }
 

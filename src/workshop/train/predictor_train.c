@@ -168,7 +168,7 @@ static double random_apgr(columns *c, uint64_t seed)
     for (order = 0; order < RANDOM_ORDERS; order++) {
         for (i = 0; i < c->n; i++)
             c->chance[i] = aci_platform_random_unit(&random);
-        sum += aci_judge_apgr(c->scratch, c->chance, c->weak, c->strong,
+        sum += aci_workshop_apgr(c->scratch, c->chance, c->weak, c->strong,
                               c->n);
     }
     return sum / RANDOM_ORDERS;
@@ -212,17 +212,17 @@ static void fill_report(ac_train_report *report, columns *c, uint64_t seed)
 {
     aci_ranked *s = c->scratch;
 
-    report->auroc = aci_judge_auroc(s, c->success, c->weak, c->n);
-    report->brier = aci_judge_brier(c->success, c->weak, c->n);
-    report->ece = aci_judge_ece(s, c->success, c->weak, c->n);
-    report->auroc_length = aci_judge_auroc(s, c->length, c->weak, c->n);
-    report->auroc_logistic = aci_judge_auroc(s, c->logistic, c->weak, c->n);
-    report->apgr = aci_judge_apgr(s, c->success, c->weak, c->strong, c->n);
-    report->apgr_length = aci_judge_apgr(s, c->length, c->weak, c->strong,
+    report->auroc = aci_workshop_auroc(s, c->success, c->weak, c->n);
+    report->brier = aci_workshop_brier(c->success, c->weak, c->n);
+    report->ece = aci_workshop_ece(s, c->success, c->weak, c->n);
+    report->auroc_length = aci_workshop_auroc(s, c->length, c->weak, c->n);
+    report->auroc_logistic = aci_workshop_auroc(s, c->logistic, c->weak, c->n);
+    report->apgr = aci_workshop_apgr(s, c->success, c->weak, c->strong, c->n);
+    report->apgr_length = aci_workshop_apgr(s, c->length, c->weak, c->strong,
                                          c->n);
-    report->apgr_logistic = aci_judge_apgr(s, c->logistic, c->weak, c->strong,
-                                           c->n);
-    report->apgr_oracle = aci_judge_apgr(s, c->oracle, c->weak, c->strong,
+    report->apgr_logistic = aci_workshop_apgr(s, c->logistic, c->weak,
+                                              c->strong, c->n);
+    report->apgr_oracle = aci_workshop_apgr(s, c->oracle, c->weak, c->strong,
                                          c->n);
     report->apgr_random = random_apgr(c, seed);
 }
