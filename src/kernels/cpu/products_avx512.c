@@ -190,33 +190,41 @@ INLINE void remove_zero(__m512i *high, __m512i *low,
     }
 }
 
-/* One tile-aligned group (64 or 128 columns), or the two groups of 32 in one
- * tile, of one token. */
-INLINE __m512 add_columns(__m512 result, const aci_product_job *job,
-                          cursor at, int32_t token, int32_t column,
-                          const uint16_t *scales, __m512i table,
-                          int weight_bits, int bits)
+/* The matrix and activations of a product, with what is the same for all of
+ * its strips. */
+typedef struct setting {
+    const aci_product_job *job;
+    __m512i table;
+    float factor;
+    int32_t zero;
+    size_t x_bytes;       /* of a token and tile */
+    size_t x_stride;      /* of a token */
+} setting;
+
+/* The columns of one step (a group of 128, or a tile holding one group of 64
+ * or two of 32) for one token. */
+INLINE __m512 add_step(__m512 result, const setting *s, cursor at,
+                       int32_t token, size_t step, const uint16_t *scales,
+                       int weight_bits, int bits, int group, int prefetch)
 {
-    const aci_activations *a = job->activations;
-    float factor = aci_scale_factor(job->linear);
-    int32_t group = a->group, zero = zero_point(job->linear), t, half;
-    int32_t tiles = group > 64 ? group / 64 : 1;
-    size_t x_bytes = (size_t)2 * 64 * (size_t)(bits / 8);
+    const aci_activations *a = s->job->activations;
+    int tiles = group == 128 ? 2 : 1, groups = group == 32 ? 2 : 1, t;
     size_t group_at = (size_t)token * (size_t)a->n_groups +
-                      (size_t)(column / group);
-    const uint8_t *x = a->arranged +
-                       ((size_t)token * (size_t)(a->n_in_padded / 64) +
-                        (size_t)(column / 64)) * x_bytes;
+                      step * (size_t)groups;
+    const uint8_t *x = a->arranged + (size_t)token * s->x_stride +
+                       step * (size_t)tiles * s->x_bytes;
     __m512i high[8], low[8], high_sums[2], low_sums[2];
 
+#pragma GCC unroll 8
     for (t = 0; t < 8; t++)
         high[t] = low[t] = _mm512_setzero_si512();
+#pragma GCC unroll 2
     for (t = 0; t < tiles; t++) {
-        add_tile(high, low, at, x, table, weight_bits, bits, token == 0);
+        add_tile(high, low, at, x, s->table, weight_bits, bits, prefetch);
         at.a += ACI_NIBBLE_TILE_BYTES;
         at.b += ACI_NIBBLE_TILE_BYTES;
         at.c += ACI_BYTE_TILE_BYTES;
-        x += x_bytes;
+        x += s->x_bytes;
     }
     sum_pairs(high_sums, high);
     if (bits == 16)
@@ -227,14 +235,15 @@ INLINE __m512 add_columns(__m512 result, const aci_product_job *job,
         high_sums[0] = _mm512_add_epi32(high_sums[0], high_sums[1]);
         low_sums[0] = _mm512_add_epi32(low_sums[0], low_sums[1]);
     }
-    for (half = 0; half < (group == 32 ? 2 : 1); half++) {
-        __m512 scale = _mm512_mul_ps(
-            load_scales(scales + 16 * half, factor),
-            _mm512_set1_ps(a->scales[group_at + (size_t)half]));
+#pragma GCC unroll 2
+    for (t = 0; t < groups; t++) {
+        size_t own = group_at + (size_t)t;
+        __m512 scale = _mm512_mul_ps(load_scales(scales + 16 * t, s->factor),
+                                     _mm512_set1_ps(a->scales[own]));
 
-        remove_zero(&high_sums[half], &low_sums[half], a,
-                    group_at + (size_t)half, zero, weight_bits, bits);
-        result = add_group(result, high_sums[half], low_sums[half], scale,
+        remove_zero(&high_sums[t], &low_sums[t], a, own, s->zero,
+                    weight_bits, bits);
+        result = add_group(result, high_sums[t], low_sums[t], scale,
                            weight_bits, bits);
     }
     return result;
@@ -260,59 +269,86 @@ static void store_rows(const aci_product_job *job, int32_t token,
     _mm512_storeu_ps(out, v);
 }
 
-INLINE void small_strip(const aci_product_job *job, int32_t strip,
-                        int weight_bits, int bits)
+/* All of a strip for tokens [0, n). With n = 1, the case that decoding is,
+ * everything but the weights stays in registers. */
+INLINE void small_strip(const setting *s, int32_t strip, int32_t n,
+                        int weight_bits, int bits, int group)
 {
-    const aci_matrix *m = job->linear->weight;
-    int32_t step = m->group > 64 ? m->group : 64, column, token;
-    int32_t n = job->activations->n_rows;
-    size_t tiles = (size_t)(m->n_in_padded / 64);
-    size_t nibbles = (size_t)strip * tiles * ACI_NIBBLE_TILE_BYTES;
+    const aci_matrix *m = s->job->linear->weight;
+    size_t columns = group == 128 ? 128 : 64, step, token;
+    size_t steps = (size_t)m->n_in_padded / columns;
+    size_t scale_step = group == 32 ? 32 : 16;
+    size_t nibbles = (size_t)strip * (size_t)(m->n_in_padded / 64) *
+                     ACI_NIBBLE_TILE_BYTES;
     cursor at = { m->plane_a + nibbles, m->plane_b + nibbles,
                   m->plane_c + 2 * nibbles };
-    const uint16_t *scales =
-        m->scales + (size_t)strip * (size_t)(m->n_in_padded / m->group) * 16;
-    __m512i table = ratio_table(m->ratio);
+    const uint16_t *scales = m->scales + (size_t)strip * steps * scale_step;
     __m512 result[ACI_SMALL_ROWS];
 
-    for (token = 0; token < n; token++)
+    for (token = 0; token < (size_t)n; token++)
         result[token] = _mm512_setzero_ps();
-    for (column = 0; column < m->n_in_padded; column += step) {
-        for (token = 0; token < n; token++)
-            result[token] = add_columns(result[token], job, at, token, column,
-                                        scales, table, weight_bits, bits);
-        at.a += step / 64 * ACI_NIBBLE_TILE_BYTES;
-        at.b += step / 64 * ACI_NIBBLE_TILE_BYTES;
-        at.c += step / 64 * ACI_BYTE_TILE_BYTES;
-        scales += step / m->group * 16;
+    for (step = 0; step < steps; step++) {
+        result[0] = add_step(result[0], s, at, 0, step, scales, weight_bits,
+                             bits, group, 1);
+        for (token = 1; token < (size_t)n; token++)
+            result[token] = add_step(result[token], s, at, (int32_t)token,
+                                     step, scales, weight_bits, bits, group,
+                                     0);
+        at.a += columns / 64 * ACI_NIBBLE_TILE_BYTES;
+        at.b += columns / 64 * ACI_NIBBLE_TILE_BYTES;
+        at.c += columns / 64 * ACI_BYTE_TILE_BYTES;
+        scales += scale_step;
     }
-    for (token = 0; token < n; token++) {
+    for (token = 0; token < (size_t)n; token++) {
         float values[16];
 
         _mm512_storeu_ps(values, result[token]);
-        store_rows(job, token, strip, values);
+        store_rows(s->job, (int32_t)token, strip, values);
     }
 }
+
+/* Compiled once per widths and group, and apart for a single token. */
+#define SMALL_STRIPS(name, weight_bits, bits, group)                          \
+    static void name(const setting *s, int32_t first, int32_t last)           \
+    {                                                                         \
+        int32_t n = s->job->activations->n_rows, strip;                       \
+                                                                              \
+        for (strip = first; strip < last && n == 1; strip++)                  \
+            small_strip(s, strip, 1, weight_bits, bits, group);               \
+        for (strip = first; strip < last && n > 1; strip++)                   \
+            small_strip(s, strip, n, weight_bits, bits, group);               \
+    }
+#define SMALL_GROUPS(name, weight_bits, bits)                                 \
+    SMALL_STRIPS(name##_g32, weight_bits, bits, 32)                           \
+    SMALL_STRIPS(name##_g64, weight_bits, bits, 64)                           \
+    SMALL_STRIPS(name##_g128, weight_bits, bits, 128)
+
+SMALL_GROUPS(small_w4a8, 4, 8)
+SMALL_GROUPS(small_w8a8, 8, 8)
+SMALL_GROUPS(small_w4a16, 4, 16)
+SMALL_GROUPS(small_w8a16, 8, 16)
+SMALL_GROUPS(small_w16a16, 16, 16)
+
+typedef void (*small_function)(const setting *s, int32_t first, int32_t last);
+
+#define SMALL_ROW(name) { name##_g32, name##_g64, name##_g128 }
+static const small_function small_functions[5][3] = {
+    SMALL_ROW(small_w4a8), SMALL_ROW(small_w8a8), SMALL_ROW(small_w4a16),
+    SMALL_ROW(small_w8a16), SMALL_ROW(small_w16a16)
+};
 
 static void small_product(const aci_product_job *job, int32_t first,
                           int32_t last)
 {
-    int32_t w = job->linear->weight_bits, strip;
+    const aci_activations *a = job->activations;
+    int32_t w = job->linear->weight_bits, bits = a->bits;
+    int kind = (bits == 16 ? 2 : 0) + (w == 4 ? 0 : w == 8 ? 1 : 2);
+    setting s = { job, ratio_table(job->linear->weight->ratio),
+                  aci_scale_factor(job->linear), zero_point(job->linear),
+                  (size_t)(16 * bits),
+                  (size_t)(a->n_in_padded / 64) * (size_t)(16 * bits) };
 
-    for (strip = first; strip < last; strip++) {
-        if (job->activations->bits == 8) {
-            if (w == 4)
-                small_strip(job, strip, 4, 8);
-            else
-                small_strip(job, strip, 8, 8);
-        } else if (w == 4) {
-            small_strip(job, strip, 4, 16);
-        } else if (w == 8) {
-            small_strip(job, strip, 8, 16);
-        } else {
-            small_strip(job, strip, 16, 16);
-        }
-    }
+    small_functions[kind][a->group / 64](&s, first, last);
 }
 
 /* 64 values twice over: columns of low nibbles, then of high ones, each eight
