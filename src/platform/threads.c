@@ -176,7 +176,8 @@ void aci_platform_pool_run(aci_pool *pool, aci_pool_task task, void *argument,
         chunk = 1;
     pthread_mutex_lock(&pool->turn);
     if (n == 1 || n_items <= chunk) {
-        task(argument, 0, n_items, 0);
+        for (i = 0; i < n_items; i += chunk)
+            task(argument, i, i + chunk < n_items ? i + chunk : n_items, 0);
         pthread_mutex_unlock(&pool->turn);
         return;
     }
