@@ -16,7 +16,8 @@ typedef struct request {
     ac_generate_options options;  /* complete and checked */
     const char *routed_text;      /* what the router reads */
     size_t routed_bytes;
-    uint64_t request_id;
+    aci_decision_inputs inputs;
+    aci_meter meter;
     uint64_t device_began;
     aci_counts counts;
 } request;
@@ -32,8 +33,9 @@ static ac_status decide(request *r, ac_error *error)
     route.min_confidence = r->options.min_confidence;
     route.variant = r->options.variant;
     route.budget_nanodollars = r->options.budget_nanodollars;
-    return aci_api_decide(&session->decision, session->engine, r->routed_text,
-                          r->routed_bytes, &route, session->prompt.n, error);
+    return aci_api_decide(&session->decision, &r->inputs, session->engine,
+                          r->routed_text, r->routed_bytes, &route,
+                          session->prompt.n, error);
 }
 
 /* The most this request can cost: every token of it, on full. */
@@ -47,8 +49,8 @@ static ac_status reserve(request *r, ac_error *error)
     aci_accountant_estimate(&seconds, &worst, engine->accountant,
                             engine->model->full_variant, session->prompt.n,
                             r->options.max_tokens);
-    return aci_accountant_reserve(&r->request_id, engine->accountant,
-                                  &session->decision, worst,
+    return aci_accountant_reserve(&r->meter, engine->accountant,
+                                  &session->decision, &r->inputs, worst,
                                   r->options.label, error);
 }
 
@@ -132,7 +134,7 @@ static ac_status settle(request *r, ac_error *error)
     usage->prefill_nanoseconds = counts->prefill_nanoseconds;
     usage->decode_nanoseconds = counts->decode_nanoseconds;
     return aci_accountant_settle(
-        usage, session->engine->accountant, r->request_id,
+        usage, session->engine->accountant, &r->meter,
         (int32_t)aci_engine_session_kv_bits(session->session), counts->cached,
         counts->stop_reason, &session->decision, error);
 }
@@ -159,7 +161,7 @@ static ac_status run_request(ac_result *out, request *r, ac_error *error)
 
     aci_api_answer_lend(&result, session->answer);
     result.stop_reason = r->counts.stop_reason;
-    result.request_id = r->request_id;
+    result.request_id = r->meter.request_id;
     result.decision = &session->decision;
     result.usage = &session->usage;
     given = aci_api_give_result(out, &result, sizeof result, "out",

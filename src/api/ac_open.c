@@ -6,6 +6,7 @@
 
 #include "api/checkpoint_tokenizer.h"
 #include "api/handles.h"
+#include "platform/checksum.h"
 #include "platform/error.h"
 #include "platform/files.h"
 
@@ -59,6 +60,21 @@ static ac_status open_tokenizer(ac_engine *engine, const char *path,
     return status;
 }
 
+/* Which predictor decided: the ledger keeps it for replaying. */
+static ac_status check_in_predictor(ac_engine *engine, const char *file,
+                                    ac_error *error)
+{
+    aci_mapping mapping;
+    ac_status status = aci_platform_map(&mapping, file, error);
+
+    if (status != AC_OK)
+        return status;
+    engine->predictor_checksum = aci_platform_checksum(mapping.data,
+                                                       mapping.size, 0);
+    aci_platform_unmap(&mapping);
+    return AC_OK;
+}
+
 static ac_status open_predictor(ac_engine *engine, const char *path,
                                 ac_error *error)
 {
@@ -73,6 +89,8 @@ static ac_status open_predictor(ac_engine *engine, const char *path,
     if (aci_platform_is_file(file))
         status = aci_router_predictor_open(&engine->predictor,
                                            &engine->memory, file, error);
+    if (engine->predictor != NULL)
+        status = check_in_predictor(engine, file, error);
     aci_platform_free(&engine->memory, file);
     return status;
 }
@@ -139,6 +157,7 @@ static ac_status open_accountant(ac_engine *engine,
     own.ledger_policy = options->ledger_policy;
     own.price_book_path = options->price_book_path;
     own.price_name = options->price_name;
+    own.predictor_checksum = engine->predictor_checksum;
     return aci_accountant_open(&engine->accountant, &engine->memory,
                                engine->model, &own, error);
 }

@@ -75,7 +75,28 @@ static void fill_candidates(aci_candidate *out, const ac_engine *engine,
     }
 }
 
-ac_status aci_api_decide(ac_decision *out, const ac_engine *engine,
+static void keep_inputs(aci_decision_inputs *out, const aci_policy *policy,
+                        const aci_candidate *candidates, int32_t n,
+                        uint64_t prompt_tokens, uint64_t max_tokens)
+{
+    int32_t i;
+
+    memset(out, 0, sizeof *out);
+    out->min_confidence = policy->min_confidence;
+    out->max_unfamiliarity = policy->max_unfamiliarity;
+    out->pinned = policy->pinned;
+    out->n_candidates = n;
+    out->budget_nanodollars = policy->budget_nanodollars;
+    out->prompt_tokens = prompt_tokens;
+    out->max_tokens = max_tokens;
+    for (i = 0; i < n; i++) {
+        out->cost[i] = candidates[i].cost;
+        out->expected_nanodollars[i] = candidates[i].expected_nanodollars;
+    }
+}
+
+ac_status aci_api_decide(ac_decision *out, aci_decision_inputs *inputs,
+                         const ac_engine *engine,
                          const char *prompt, size_t prompt_bytes,
                          const ac_route_options *options,
                          uint64_t prompt_tokens, ac_error *error)
@@ -83,6 +104,8 @@ ac_status aci_api_decide(ac_decision *out, const ac_engine *engine,
     uint64_t began = aci_platform_monotonic_nanoseconds();
     aci_candidate candidates[AC_MAX_VARIANTS];
     aci_policy policy = { 0 };
+    uint64_t max_tokens = options->max_tokens ? options->max_tokens
+                                              : DEFAULT_MAX_TOKENS;
     ac_status status = check(options, error);
 
     if (status == AC_OK)
@@ -94,9 +117,9 @@ ac_status aci_api_decide(ac_decision *out, const ac_engine *engine,
         options->min_confidence > 0.0f ? options->min_confidence : 0.7f;
     policy.max_unfamiliarity = options->max_unfamiliarity;
     policy.budget_nanodollars = options->budget_nanodollars;
-    fill_candidates(candidates, engine, prompt_tokens,
-                    options->max_tokens ? options->max_tokens
-                                        : DEFAULT_MAX_TOKENS);
+    fill_candidates(candidates, engine, prompt_tokens, max_tokens);
+    keep_inputs(inputs, &policy, candidates, engine->model->n_variants,
+                prompt_tokens, max_tokens);
     memset(out, 0, sizeof *out);
     out->struct_size = sizeof *out;
     aci_router_decide(out, engine->predictor, candidates,
@@ -112,6 +135,7 @@ ac_status ac_route(ac_decision *out, const ac_engine *engine,
 {
     ac_route_options own = AC_ROUTE_OPTIONS_INIT;
     ac_decision decision = AC_DECISION_INIT;
+    aci_decision_inputs inputs;
     ac_status status = aci_api_need(out, "out", error);
 
     if (status == AC_OK)
@@ -122,7 +146,8 @@ ac_status ac_route(ac_decision *out, const ac_engine *engine,
         status = aci_api_take_options(&own, sizeof own, options, "options",
                                       error);
     if (status == AC_OK)
-        status = aci_api_decide(&decision, engine, prompt, prompt_bytes, &own,
+        status = aci_api_decide(&decision, &inputs, engine, prompt,
+                                prompt_bytes, &own,
                                 prompt_bytes / BYTES_PER_TOKEN + 1, error);
     if (status == AC_OK)
         status = aci_api_give_result(out, &decision, sizeof decision, "out",

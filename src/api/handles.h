@@ -17,6 +17,7 @@ struct ac_engine {
     aci_model *model;
     aci_tokenizer *tokenizer;
     aci_predictor *predictor;    /* NULL: the zoo has none */
+    uint64_t predictor_checksum; /* of its file, for the ledger; 0: none */
     aci_pool *pool;
     aci_backend *backend;
     aci_engine *engine;
@@ -56,8 +57,10 @@ void aci_api_engine_release(ac_engine *engine);
 /* One line to the host's log callback; dropped when there is none. */
 void aci_api_log(const ac_engine *engine, int32_t level, const char *text);
 
-/* The decision for a prompt of `prompt_tokens` tokens; options complete. */
-ac_status aci_api_decide(ac_decision *out, const ac_engine *engine,
+/* The decision for a prompt of `prompt_tokens` tokens, and what it was made
+ * from; options complete. */
+ac_status aci_api_decide(ac_decision *out, aci_decision_inputs *inputs,
+                         const ac_engine *engine,
                          const char *prompt, size_t prompt_bytes,
                          const ac_route_options *options,
                          uint64_t prompt_tokens, ac_error *error);
