@@ -178,7 +178,9 @@ static void find_system(aci_chat_style *style, source s)
 
 static uint32_t read_chatml(aci_chat_style *style, source s)
 {
-    if (!has(s, "<|im_end|>") || has(s, "<|im_sep|>"))
+    /* Some put today's date into the system text. */
+    if (!has(s, "<|im_end|>") || has(s, "<|im_sep|>") ||
+        has(s, "strftime_now"))
         return ACI_CHAT_UNKNOWN;
     style->drops_thoughts = has(s, "</think>");
     find_system(style, s);

@@ -70,60 +70,64 @@ static const char *translate(char letter, bool in_class)
     }
 }
 
+/* Writes the part of the pattern at `at` to out[*n], in PCRE2's dialect; the
+ * bytes read, or 0 for what cannot be said. */
+static size_t rewrite_one(char *out, size_t *n, const char *pattern,
+                          size_t n_bytes, size_t at, bool *in_class)
+{
+    const char *other;
+    size_t taken = 1;
+    char c = pattern[at];
+
+    if (c == '\\' && at + 1 < n_bytes) {
+        other = translate(pattern[at + 1], *in_class);
+        if (other == NULL) {
+            memcpy(out + *n, pattern + at, 2);
+            *n += 2;
+            return 2;
+        }
+        memcpy(out + *n, other, strlen(other));
+        *n += strlen(other);
+        return *other == '\0' ? 0 : 2;
+    }
+    if (*in_class && (c == '[' || (c == '&' && at + 1 < n_bytes &&
+                                   pattern[at + 1] == '&')))
+        return 0; /* nested classes, intersections */
+    out[(*n)++] = c;
+    if (c == '[' && !*in_class) { /* ']' behind '[' or "[^" is a letter */
+        *in_class = true;
+        if (at + taken < n_bytes && pattern[at + taken] == '^')
+            out[(*n)++] = pattern[at + taken++];
+        if (at + taken < n_bytes && pattern[at + taken] == ']')
+            out[(*n)++] = pattern[at + taken++];
+    } else if (c == ']') {
+        *in_class = false;
+    }
+    return taken;
+}
+
 /* The pattern in PCRE2's dialect, in new memory. */
 static ac_status rewrite(char **out, size_t *out_bytes, aci_memory *memory,
                          const char *pattern, size_t n_bytes, ac_error *error)
 {
-    size_t longest = sizeof "[^" SPACES "]", i, n = 0;
+    size_t longest = sizeof "[^" SPACES "]", i, taken;
     bool in_class = false;
-    char *text;
 
-    *out = text = aci_platform_alloc_array(memory, n_bytes + 1, longest);
-    if (text == NULL)
+    *out_bytes = 0;
+    *out = aci_platform_alloc_array(memory, n_bytes + 1, longest);
+    if (*out == NULL)
         return aci_platform_fail_memory(error, "the pre-tokenizer");
-    for (i = 0; i < n_bytes; i++) {
-        const char *other = NULL;
-        char c = pattern[i];
-
-        if (c == '\\' && i + 1 < n_bytes) {
-            other = translate(pattern[i + 1], in_class);
-            if (other == NULL) {
-                text[n++] = c;
-                text[n++] = pattern[++i];
-                continue;
-            }
-            i++;
-        } else if (in_class && (c == '[' || (c == '&' && i + 1 < n_bytes &&
-                                             pattern[i + 1] == '&'))) {
-            other = ""; /* nested classes, intersections */
-        }
-        if (other != NULL) {
-            if (*other == '\0') {
-                aci_platform_free(memory, text);
-                *out = NULL;
-                return aci_platform_fail(
-                    error, AC_E_UNSUPPORTED,
-                    "the pre-tokenizer expression used \"%.*s\", which we "
-                    "cannot run", 2, pattern + i - (c == '\\'));
-            }
-            memcpy(text + n, other, strlen(other));
-            n += strlen(other);
+    for (i = 0; i < n_bytes; i += taken) {
+        taken = rewrite_one(*out, out_bytes, pattern, n_bytes, i, &in_class);
+        if (taken > 0)
             continue;
-        }
-        if (c == '[' && !in_class) {
-            in_class = true;
-            text[n++] = c; /* a ']' right behind '[' or "[^" is a letter */
-            if (i + 1 < n_bytes && pattern[i + 1] == '^')
-                text[n++] = pattern[++i];
-            if (i + 1 < n_bytes && pattern[i + 1] == ']')
-                text[n++] = pattern[++i];
-            continue;
-        }
-        if (c == ']')
-            in_class = false;
-        text[n++] = c;
+        aci_platform_free(memory, *out);
+        *out = NULL;
+        return aci_platform_fail(error, AC_E_UNSUPPORTED,
+                                 "the pre-tokenizer expression used \"%.2s\" "
+                                 "at %zu, which we cannot run", pattern + i,
+                                 i);
     }
-    *out_bytes = n;
     return AC_OK;
 }
 

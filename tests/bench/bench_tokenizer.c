@@ -92,6 +92,27 @@ static void measure(const char *name, const aci_tokenizer *tokenizer,
     aci_platform_free(&memory, back);
 }
 
+/* Prompts of 300 bytes, each encoded on its own as a request would be. */
+static void measure_prompts(const char *name, const aci_tokenizer *tokenizer,
+                            const char *text, size_t n_text)
+{
+    const size_t n_bytes = 300, n_prompts = 2000;
+    size_t i, step = (n_text - n_bytes) / n_prompts;
+    uint64_t begun = aci_platform_monotonic_nanoseconds(), passed;
+
+    for (i = 0; i < n_prompts; i++) {
+        aci_tokens tokens = { NULL, 0, 0 };
+
+        if (aci_tokenizer_encode(&tokens, tokenizer, text + i * step, n_bytes,
+                                 0, 1, NULL) != AC_OK)
+            abort();
+        aci_tokenizer_tokens_free(&memory, &tokens);
+    }
+    passed = aci_platform_monotonic_nanoseconds() - begun;
+    printf("%-8s prompt %6.2f us     mean of %zu, 300 bytes each\n", name,
+           (double)passed / 1e3 / (double)n_prompts, n_prompts);
+}
+
 /* Saves, opens and times the opening. */
 static void measure_open(const char *name, const aci_tokenizer *tokenizer)
 {
@@ -122,6 +143,7 @@ static void measure_both(const char *name, aci_tokenizer *tokenizer,
     if (tokenizer == NULL)
         return;
     measure(name, tokenizer, text, n_text);
+    measure_prompts(name, tokenizer, text, n_text);
     measure_open(name, tokenizer);
     aci_tokenizer_close(tokenizer);
 }

@@ -3,6 +3,7 @@
  * differently (they are of different years) are left out, and counted. */
 #include <check.h>
 #include <pcre2.h>
+#include <pthread.h>
 #include <utf8proc.h>
 
 #include "platform/random.h"
@@ -231,6 +232,57 @@ START_TEST(endless_backtracking_is_an_error)
 }
 END_TEST
 
+/* One compiled expression, many threads, each with its own scratch. */
+typedef struct walker {
+    const aci_splitter *splitter;
+    size_t n_pieces;
+    pthread_t thread;
+} walker;
+
+static void *walk_often(void *argument)
+{
+    static const char text[] = "It's 1912, \xE6\x97\xA5\xE6\x9C\xAC:  don't\n\n"
+                               "you  know?";
+    walker *w = argument;
+    void *scratch = NULL;
+    int i;
+
+    for (i = 0; i < 3000; i++) {
+        aci_split_walk walk;
+        size_t length;
+
+        aci_tokenizer_split_begin(&walk, w->splitter, &scratch, text,
+                                  sizeof text - 1);
+        while (aci_tokenizer_split_next(&length, &walk, NULL) == AC_OK &&
+               length > 0)
+            w->n_pieces++;
+    }
+    aci_tokenizer_split_scratch_free(scratch);
+    return NULL;
+}
+
+START_TEST(threads_share_an_expression)
+{
+    walker walkers[4];
+    aci_splitter *splitter;
+    int i;
+
+    aci_platform_memory_init(&memory);
+    splitter = exact(aci_tokenizer_pattern_llama3);
+    for (i = 0; i < 4; i++) {
+        walkers[i] = (walker){ .splitter = splitter };
+        ck_assert_int_eq(pthread_create(&walkers[i].thread, NULL, walk_often,
+                                        &walkers[i]), 0);
+    }
+    for (i = 0; i < 4; i++) {
+        pthread_join(walkers[i].thread, NULL);
+        ck_assert_uint_eq(walkers[i].n_pieces, 3000 * 16);
+    }
+    aci_tokenizer_splitter_free(splitter);
+    ck_assert_uint_eq(memory.used_bytes, 0);
+}
+END_TEST
+
 Suite *test_scanner_suite(void);
 Suite *test_scanner_suite(void)
 {
@@ -241,6 +293,7 @@ Suite *test_scanner_suite(void)
     tcase_add_loop_test(tests, scanner_cuts_like_its_expression, 0, 4);
     tcase_add_test(tests, behaviours_are_those_of_the_reference);
     tcase_add_test(tests, expressions_we_cannot_run_are_refused);
+    tcase_add_test(tests, threads_share_an_expression);
     tcase_add_test(tests, endless_backtracking_is_an_error);
     suite_add_tcase(suite, tests);
     return suite;
