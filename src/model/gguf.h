@@ -28,6 +28,9 @@ void aci_model_gguf_close(aci_gguf *gguf);
 
 size_t aci_model_gguf_tensor_count(const aci_gguf *gguf);
 const aci_gguf_tensor *aci_model_gguf_tensor(const aci_gguf *gguf, size_t i);
+/* NULL when there is none. */
+const aci_gguf_tensor *aci_model_gguf_find(const aci_gguf *gguf,
+                                           const char *name);
 
 /* Metadata by key; return 1 when present and of a fitting type. Numbers of any
  * integer type convert; arrays are read element by element. Strings are lent,
