@@ -68,6 +68,14 @@ static int view(aci_gguf_tensor *out, const aci_safetensor *tensor)
     return 1;
 }
 
+/* Of tied embeddings some writers keep the head and leave out the table. */
+static int is_tied_table(const aci_checkpoint *checkpoint,
+                         const aci_tensor *tensor)
+{
+    return checkpoint->shape.tied_embeddings &&
+           strcmp(tensor->name, "embed") == 0;
+}
+
 /* Finds the file's tensor; names it in `file_name` either way. */
 static ac_status find_source(aci_gguf_tensor *out, char *file_name,
                              const aci_checkpoint *checkpoint,
@@ -92,6 +100,9 @@ static ac_status find_source(aci_gguf_tensor *out, char *file_name,
 
         aci_model_tensor_name_hf(file_name, tensor);
         source = aci_model_hf_files_find(&checkpoint->hf, file_name);
+        if (source == NULL && is_tied_table(checkpoint, tensor))
+            source = aci_model_hf_files_find(&checkpoint->hf,
+                                             "lm_head.weight");
         found = source != NULL;
         readable = found && view(out, source);
         type = found ? source->type : type;
