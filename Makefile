@@ -31,9 +31,9 @@ INSTALL ?= install
 PACKAGES := libpcre2-8 libutf8proc jansson sqlite3 liblzma
 MODE_release := -DNDEBUG
 MODE_debug   := -O0
-MODE_asan    := -O1 -fsanitize=address,undefined -fno-sanitize-recover=all \
+MODE_asan    := -O2 -fsanitize=address,undefined -fno-sanitize-recover=all \
                 -fno-omit-frame-pointer
-MODE_tsan    := -O1 -fsanitize=thread -fno-omit-frame-pointer
+MODE_tsan    := -O2 -fsanitize=thread -fno-omit-frame-pointer
 # for `make fuzz`, built by clang
 MODE_fuzz    := -O1 -fsanitize=fuzzer-no-link,address,undefined \
                 -fno-sanitize-recover=all -fno-omit-frame-pointer
