@@ -4,6 +4,7 @@
 #include <string.h>
 
 #include "platform/error.h"
+#include "router/arithmetic.h"
 
 aci_predictor *aci_router_predictor_new(aci_memory *memory,
                                         const aci_network_shape *shape,
@@ -85,8 +86,8 @@ uint32_t aci_router_predictor_parameters(const aci_predictor *predictor)
 
 /* ---- Familiarity --------------------------------------------------------- */
 
-/* The two bits of a word; a Bloom filter says "seen" to every word added and,
- * wrongly, to a few per cent of the others. */
+/* The two bits of a word or pair; a Bloom filter says "seen" to every one
+ * added and, wrongly, to a few per cent of the others. */
 static void familiar_bits(uint32_t bits[2], const aci_predictor *predictor,
                           uint64_t word)
 {
@@ -96,14 +97,29 @@ static void familiar_bits(uint32_t bits[2], const aci_predictor *predictor,
     bits[1] = (uint32_t)(word >> 32) & mask;
 }
 
-void aci_router_familiar_add(aci_predictor *predictor, uint64_t word)
+/* Words, then pairs: 2 n_tokens - 1 of them. Code and foreign tongues may be
+ * made of words we know, hardly ever of pairs we know. */
+static uint64_t familiar_key(const aci_features *f, uint32_t i)
 {
-    uint32_t bits[2];
-    int i;
+    uint32_t pair = i - f->n_tokens + 1;
 
-    familiar_bits(bits, predictor, word);
-    for (i = 0; i < 2; i++)
-        predictor->familiar[bits[i] >> 3] |= (uint8_t)(1u << (bits[i] & 7));
+    if (i < f->n_tokens)
+        return f->word[i];
+    return aci_router_mix(f->word[pair] + 3 * f->word[pair - 1]);
+}
+
+void aci_router_familiar_add(aci_predictor *predictor,
+                             const aci_features *features)
+{
+    uint32_t bits[2], i;
+    int k;
+
+    for (i = 0; i + 1 < 2 * features->n_tokens; i++) {
+        familiar_bits(bits, predictor, familiar_key(features, i));
+        for (k = 0; k < 2; k++)
+            predictor->familiar[bits[k] >> 3] |=
+                (uint8_t)(1u << (bits[k] & 7));
+    }
 }
 
 static int is_familiar(const aci_predictor *predictor, uint64_t word)
@@ -144,9 +160,9 @@ float aci_router_unfamiliarity(const aci_predictor *predictor,
 
     if (features->n_tokens == 0)
         return 1.0f;
-    for (i = 0; i < features->n_tokens; i++)
-        n_unseen += !is_familiar(predictor, features->word[i]);
-    unseen = (float)n_unseen / (float)features->n_tokens;
+    for (i = 0; i + 1 < 2 * features->n_tokens; i++)
+        n_unseen += !is_familiar(predictor, familiar_key(features, i));
+    unseen = (float)n_unseen / (float)(2 * features->n_tokens - 1);
     distance = shape_distance(predictor, features->shape);
     return unseen > distance ? unseen : distance;
 }

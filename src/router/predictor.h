@@ -27,7 +27,7 @@ struct aci_predictor {
     char names[ACI_NETWORK_MAX_HEADS][ACI_PREDICTOR_NAME_BYTES];
     float max_unfamiliarity; /* in (0, 1] */
     uint32_t familiar_log2;  /* bits of `familiar`: 2^this */
-    uint8_t *familiar;       /* Bloom filter of the training prompts' words */
+    uint8_t *familiar;       /* Bloom filter of training's words, pairs */
     float *numbers;          /* [places.total] */
     aci_predictor_record record;
 };
@@ -54,10 +54,12 @@ ac_status aci_router_predictor_set_templates(aci_predictor *predictor,
 /* The numbers counted honestly: everything fitted to data but the filter. */
 uint32_t aci_router_predictor_parameters(const aci_predictor *predictor);
 
-void aci_router_familiar_add(aci_predictor *predictor, uint64_t word);
+/* Makes the prompt's words and pairs of neighbours known. */
+void aci_router_familiar_add(aci_predictor *predictor,
+                             const aci_features *features);
 
 /* From 0, like the training prompts, to 1: the larger of the share of words
- * never seen in training and how far the shape lies outside. */
+ * and pairs never seen in training and how far the shape lies outside. */
 float aci_router_unfamiliarity(const aci_predictor *predictor,
                                const aci_features *features);
 

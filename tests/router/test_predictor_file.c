@@ -22,6 +22,7 @@ static void set_up(void)
     aci_network_shape shape = { 12, 300, 20, 2 };
     aci_templates templates = { 2, { 5, 7 }, { "Do it", "Say so:" } };
     aci_predictor *p;
+    aci_features known;
     aci_random random;
     char *bytes;
     size_t i;
@@ -37,7 +38,8 @@ static void set_up(void)
     p->max_unfamiliarity = 0.4f;
     p->record.seed = 77;
     p->record.auroc = NAN;
-    aci_router_familiar_add(p, 0x123456789u);
+    aci_router_read_features(&known, NULL, "Do it now", 9, 12);
+    aci_router_familiar_add(p, &known);
     ck_assert_int_eq(aci_router_predictor_set_templates(p, &templates, NULL),
                      AC_OK);
     ck_assert_int_eq(aci_router_predictor_write(p, path, NULL), AC_OK);

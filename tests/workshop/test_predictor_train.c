@@ -83,7 +83,7 @@ static ac_status train(ac_train_report *report, const char *to, uint64_t seed,
     ac_train_options options = AC_TRAIN_OPTIONS_INIT;
 
     options.seed = seed;
-    options.max_epochs = 20;
+    options.max_epochs = 12;
     return aci_workshop_train_predictor(&memory, report, outcomes, to,
                                         &options, error);
 }
@@ -98,12 +98,12 @@ START_TEST(what_can_be_learned_is_learned)
     uint64_t hash;
     aci_predictor *p;
 
-    write_learnable(1500);
+    write_learnable(1000);
     ck_assert_msg(train(&r, predictor, 1, &error) == AC_OK, "%s",
                   error.message);
     ck_assert_uint_eq(r.n_variants, 2);
     ck_assert_uint_le(r.n_parameters, 10500);
-    ck_assert_uint_gt(r.n_test, 200);
+    ck_assert_uint_gt(r.n_test, 150);
     ck_assert_double_gt(r.auroc, 0.85); /* 0.9 is as well as one can */
     ck_assert_double_lt(r.brier, 0.13);
     ck_assert_double_lt(r.ece, 0.1);
@@ -372,7 +372,7 @@ START_TEST(routellm_is_predicted_as_well_as_documented)
                "$AC_TEST_DATA or ../shared/data\n");
         return;
     }
-    options.max_epochs = 8; /* a third of what it would take; enough here */
+    options.max_epochs = 6; /* a quarter of what it takes; enough here */
     ck_assert_msg(aci_workshop_train_predictor(&memory, &r, place, predictor,
                                                &options, &error) == AC_OK,
                   "%s", error.message);

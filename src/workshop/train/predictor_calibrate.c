@@ -13,7 +13,7 @@
 #include "workshop/train/predictor_fit.h"
 #include "workshop/train/predictor_network.h"
 
-static const double STRANGEST_SHARE = 0.01; /* of our own prompts, to full */
+static const double STRANGEST_SHARE = 0.03; /* of our own prompts, to full */
 static const float LEAST_THRESHOLD = 0.25f;
 
 typedef struct platt {

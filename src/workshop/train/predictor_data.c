@@ -127,16 +127,13 @@ ac_status aci_workshop_data_read(aci_predictor_data *data,
 void aci_workshop_data_familiarise(aci_predictor *predictor,
                                    const aci_predictor_data *data)
 {
-    uint32_t i, j;
+    uint32_t i;
 
     memset(predictor->familiar, 0,
            (size_t)1 << (predictor->familiar_log2 - 3));
-    for (i = 0; i < data->train.n; i++) {
-        const aci_features *f = &data->features[data->train.items[i]];
-
-        for (j = 0; j < f->n_tokens; j++)
-            aci_router_familiar_add(predictor, f->word[j]);
-    }
+    for (i = 0; i < data->train.n; i++)
+        aci_router_familiar_add(predictor,
+                                &data->features[data->train.items[i]]);
 }
 
 void aci_workshop_data_free(aci_predictor_data *data)

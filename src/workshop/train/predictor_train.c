@@ -18,7 +18,7 @@
 enum {
     WIDE = 4096,
     EMBEDDING = 100,
-    FAMILIAR_PER_WORD = 16, /* bits of the filter for each token read */
+    FAMILIAR_BITS = 96, /* of the filter, for each prompt read */
     RANDOM_ORDERS = 32
 };
 
@@ -51,14 +51,15 @@ static void find_heads(uint32_t *cheapest, int32_t *full,
         *cheapest = 0;
 }
 
-/* A filter with 16 bits for each word it may meet, so that of words never
- * seen fewer than 2 in 100 are taken for known. */
+/* A prompt brings about 12 new words and pairs; with 96 bits for it, 1 in 20
+ * of those never seen is taken for known. At most 128 KiB: a large collection
+ * brings fewer that are new. */
 static uint32_t familiar_log2(uint32_t n_prompts)
 {
-    uint64_t bits = (uint64_t)n_prompts * FAMILIAR_PER_WORD;
+    uint64_t bits = (uint64_t)n_prompts * FAMILIAR_BITS;
     uint32_t log2 = 14;
 
-    while (log2 < 18 && ((uint64_t)1 << log2) < bits)
+    while (log2 < 20 && ((uint64_t)1 << log2) < bits)
         log2++;
     return log2;
 }
