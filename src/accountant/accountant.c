@@ -18,6 +18,7 @@ static const double SMOOTHING = 0.2;
 struct aci_accountant {
     aci_memory *memory;
     const aci_model *model;
+    aci_cost_table costs;
     aci_mutex *mutex;             /* around the two scales */
     double prefill_scale, decode_scale; /* measured / nominal; 0: not yet */
     aci_power *power;
@@ -28,7 +29,7 @@ struct aci_accountant {
     _Atomic uint64_t drops;
 };
 
-/* ---- opening -------------------------------------------------------------- */
+/* ---- opening ------------------------------------------------------------- */
 
 static int is_refusal(ac_status status)
 {
@@ -74,6 +75,7 @@ ac_status aci_accountant_open(aci_accountant **out, aci_memory *memory,
         return aci_platform_fail_memory(error, "the accountant");
     accountant->memory = memory;
     accountant->model = model;
+    aci_accountant_cost_table(&accountant->costs, model);
     status = aci_platform_mutex_create(&accountant->mutex, memory, error);
     if (status == AC_OK)
         status = aci_accountant_price_find(
@@ -114,7 +116,7 @@ const char *aci_accountant_energy_reason(const aci_accountant *accountant)
     return aci_platform_power_reason(accountant->power);
 }
 
-/* ---- expectation ---------------------------------------------------------- */
+/* ---- expectation --------------------------------------------------------- */
 
 static uint64_t whole_nanoseconds(double nanoseconds)
 {
@@ -132,7 +134,7 @@ void aci_accountant_estimate(double *seconds, int64_t *nanodollars,
                       0, 0 };
     double prefill, decode, prefill_scale, decode_scale;
 
-    aci_accountant_nominal_seconds(&prefill, &decode, accountant->model,
+    aci_accountant_nominal_seconds(&prefill, &decode, &accountant->costs,
                                    &work);
     aci_platform_lock(accountant->mutex);
     prefill_scale = accountant->prefill_scale;
@@ -167,7 +169,7 @@ static void learn(aci_accountant *accountant, const ac_usage *usage,
 {
     double prefill, decode;
 
-    aci_accountant_nominal_seconds(&prefill, &decode, accountant->model,
+    aci_accountant_nominal_seconds(&prefill, &decode, &accountant->costs,
                                    work);
     aci_platform_lock(accountant->mutex);
     smooth(&accountant->prefill_scale, usage->prefill_nanoseconds, prefill);
@@ -176,7 +178,7 @@ static void learn(aci_accountant *accountant, const ac_usage *usage,
     aci_platform_unlock(accountant->mutex);
 }
 
-/* ---- reserve -------------------------------------------------------------- */
+/* ---- reserve ------------------------------------------------------------- */
 
 /* What the policy makes of a ledger that refused. */
 static ac_status refused(aci_accountant *accountant, ac_status status)
@@ -210,7 +212,7 @@ ac_status aci_accountant_reserve(aci_meter *meter, aci_accountant *accountant,
     return status;
 }
 
-/* ---- settle --------------------------------------------------------------- */
+/* ---- settle -------------------------------------------------------------- */
 
 static uint64_t times(uint64_t nanoseconds, double ratio)
 {
@@ -240,14 +242,14 @@ static void add_costs(ac_usage *usage, const aci_accountant *accountant,
     uint64_t device = aci_accountant_add(usage->prefill_nanoseconds,
                                          usage->decode_nanoseconds);
 
-    aci_accountant_work_cost(&cost, accountant->model, work);
+    aci_accountant_work_cost(&cost, &accountant->costs, work);
     usage->macs = aci_accountant_add(cost.prefill.macs, cost.decode.macs);
     usage->bit_operations = aci_accountant_add(cost.prefill.bit_operations,
                                                cost.decode.bit_operations);
     usage->bytes_moved = aci_accountant_add(cost.prefill.bytes,
                                             cost.decode.bytes);
     usage->full_basis = aci_accountant_full_ratio(&prefill, &decode,
-                                                  accountant->model, work);
+                                                  &accountant->costs, work);
     usage->full_nanoseconds =
         aci_accountant_add(times(usage->prefill_nanoseconds, prefill),
                            times(usage->decode_nanoseconds, decode));

@@ -31,7 +31,7 @@ void aci_accountant_page_format(aci_page *page, const char *format, ...)
                                                    : sizeof text - 1);
 }
 
-/* ---- text ----------------------------------------------------------------- */
+/* ---- text ---------------------------------------------------------------- */
 
 /* Bytes of the UTF-8 character at `at`; 0 when there is none. Ends at NUL. */
 static size_t character_bytes(const unsigned char *at)
@@ -90,7 +90,7 @@ void aci_accountant_page_text(aci_page *page, const char *text)
     }
 }
 
-/* ---- figures -------------------------------------------------------------- */
+/* ---- figures ------------------------------------------------------------- */
 
 aci_figure aci_accountant_figure_count(uint64_t n)
 {

@@ -76,7 +76,7 @@ static const char SCHEMA[] =
     /* set by feedback */
     " success INTEGER) STRICT;";
 
-/* ---- failures ------------------------------------------------------------- */
+/* ---- failures ------------------------------------------------------------ */
 
 static ac_status status_of(sqlite3 *file)
 {
@@ -146,7 +146,7 @@ ac_status aci_accountant_file_run(sqlite3 *file, sqlite3_stmt *statement,
     return status;
 }
 
-/* ---- opening -------------------------------------------------------------- */
+/* ---- opening ------------------------------------------------------------- */
 
 static ac_status execute(sqlite3 *file, const char *sql, ac_error *error)
 {

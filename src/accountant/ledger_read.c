@@ -13,7 +13,7 @@ struct aci_ledger {
     sqlite3 *file;
 };
 
-/* ---- sums that stop at the end -------------------------------------------- */
+/* ---- sums that stop at the end ------------------------------------------- */
 
 /* SQLite's own sum() fails the whole query when it overflows. */
 static void sum_step(sqlite3_context *context, int n, sqlite3_value **values)
@@ -48,7 +48,7 @@ static void name_reason(sqlite3_context *context, int n,
         -1, SQLITE_STATIC);
 }
 
-/* ---- open and close ------------------------------------------------------- */
+/* ---- open and close ------------------------------------------------------ */
 
 ac_status aci_accountant_ledger_open(aci_ledger **out, aci_memory *memory,
                                      const char *path, ac_error *error)
@@ -90,7 +90,7 @@ aci_memory *aci_accountant_ledger_memory(const aci_ledger *ledger)
     return ledger->memory;
 }
 
-/* ---- entries -------------------------------------------------------------- */
+/* ---- entries ------------------------------------------------------------- */
 
 enum { LABEL_BYTES = 1024, NAME_BYTES = 32 };
 
@@ -180,7 +180,7 @@ ac_status aci_accountant_ledger_read(aci_ledger *ledger, uint64_t first_id,
     return status;
 }
 
-/* ---- totals --------------------------------------------------------------- */
+/* ---- totals -------------------------------------------------------------- */
 
 #define SETTLED(column) "sum_of(iif(state = 1, " column ", 0))"
 #define PRICED(column) "sum_of(iif(state = 1 AND nanodollars IS NOT NULL"    \
@@ -272,7 +272,7 @@ ac_status aci_accountant_ledger_totals(aci_ledger *ledger, uint32_t by,
     return status;
 }
 
-/* ---- feedback and replay -------------------------------------------------- */
+/* ---- feedback and replay ------------------------------------------------- */
 
 ac_status aci_accountant_ledger_feedback(aci_ledger *ledger,
                                          uint64_t request_id, int32_t success,
@@ -337,7 +337,7 @@ ac_status aci_accountant_ledger_replay(aci_ledger_replay *out,
     return status;
 }
 
-/* ---- for the report ------------------------------------------------------- */
+/* ---- for the report ------------------------------------------------------ */
 
 ac_status aci_accountant_ledger_basis(aci_ledger_basis *out,
                                       aci_ledger *ledger, ac_error *error)

@@ -52,7 +52,7 @@ static const char HEAD[] =
 "margin:0 .3rem 0 .8rem}\n"
 "</style></head><body><main>\n";
 
-/* ---- what is shown -------------------------------------------------------- */
+/* ---- what is shown ------------------------------------------------------- */
 
 typedef struct group {
     char name[48];
@@ -108,7 +108,7 @@ static uint64_t own_time(const ac_ledger_totals *t)
     return aci_accountant_add(t->device_nanoseconds, t->route_nanoseconds);
 }
 
-/* ---- headline ------------------------------------------------------------- */
+/* ---- headline ------------------------------------------------------------ */
 
 static void show_basis(aci_page *page, const aci_ledger_basis *basis)
 {
@@ -199,7 +199,7 @@ static void show_tiles(aci_page *page, const ac_ledger_totals *t)
     aci_accountant_page_markup(page, "</dl></section>\n");
 }
 
-/* ---- drawings ------------------------------------------------------------- */
+/* ---- drawings ------------------------------------------------------------ */
 
 static uint64_t longest(const groups *all, size_t first)
 {
@@ -298,7 +298,7 @@ static void draw_days(aci_page *page, const groups *all)
     aci_accountant_page_markup(page, "</svg></section>\n");
 }
 
-/* ---- tables --------------------------------------------------------------- */
+/* ---- tables -------------------------------------------------------------- */
 
 static void show_group(aci_page *page, const group *g)
 {
@@ -416,7 +416,7 @@ static void show_source(const aci_ledger_source *source, void *user)
     aci_accountant_page_markup(page, ".</p>\n");
 }
 
-/* ---- the page ------------------------------------------------------------- */
+/* ---- the page ------------------------------------------------------------ */
 
 static void show_sources(aci_page *page, aci_ledger *ledger)
 {

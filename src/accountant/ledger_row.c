@@ -40,7 +40,7 @@ static uint32_t column_small(sqlite3_stmt *statement, int i)
     return n > UINT32_MAX ? UINT32_MAX : (uint32_t)n;
 }
 
-/* ---- usage ---------------------------------------------------------------- */
+/* ---- usage --------------------------------------------------------------- */
 
 void aci_accountant_bind_usage(sqlite3_stmt *s, int first, const ac_usage *u)
 {
@@ -82,7 +82,7 @@ void aci_accountant_column_usage(ac_usage *u, sqlite3_stmt *s, int first)
     u->full_nanodollars = aci_accountant_column_optional(s, first + 17);
 }
 
-/* ---- decision ------------------------------------------------------------- */
+/* ---- decision ------------------------------------------------------------ */
 
 static uint32_t bits_of(float value)
 {
@@ -162,7 +162,7 @@ void aci_accountant_column_decision(ac_decision *d, sqlite3_stmt *s,
     d->prompt_hash = (uint64_t)sqlite3_column_int64(s, first + 10);
 }
 
-/* ---- what a decision was made from ---------------------------------------- */
+/* ---- what a decision was made from --------------------------------------- */
 
 size_t aci_accountant_pack_inputs(uint8_t *out, const aci_decision_inputs *in)
 {

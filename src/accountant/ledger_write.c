@@ -39,7 +39,7 @@ struct aci_ledger_writer {
     int64_t opening;
 };
 
-/* ---- opening -------------------------------------------------------------- */
+/* ---- opening ------------------------------------------------------------- */
 
 static ac_status insert_opening(aci_ledger_writer *writer,
                                 const aci_ledger_opening *o, ac_error *error)
@@ -114,7 +114,7 @@ void aci_accountant_writer_close(aci_ledger_writer *writer)
     aci_platform_free(writer->memory, writer);
 }
 
-/* ---- the two phases ------------------------------------------------------- */
+/* ---- the two phases ------------------------------------------------------ */
 
 /* The mode is the connection's; changing it costs no reading or writing. */
 static void wait_for_disk(aci_ledger_writer *writer, int wait)

@@ -56,7 +56,7 @@ static const char BUILT_IN[] =
 " \"as_of\": \"2026-11-23\", \"source\": \"device seconds only\"}\n"
 "]}\n";
 
-/* ---- one entry ------------------------------------------------------------ */
+/* ---- one entry ----------------------------------------------------------- */
 
 static ac_status read_text(char *out, size_t capacity, const json_t *object,
                            const char *field, ac_error *error)
@@ -127,7 +127,7 @@ static ac_status read_price(aci_price *out, const json_t *object,
     return AC_OK;
 }
 
-/* ---- the book ------------------------------------------------------------- */
+/* ---- the book ------------------------------------------------------------ */
 
 static void append_name(char *list, size_t capacity, size_t *used,
                         const char *name)
