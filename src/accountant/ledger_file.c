@@ -78,14 +78,28 @@ static const char SCHEMA[] =
 
 /* ---- failures ------------------------------------------------------------ */
 
+/* Why the system refused. SQLite keeps that of the write-ahead log, where a
+ * disk fills up first, with the log's own file. */
+static int system_reason(sqlite3 *file)
+{
+    sqlite3_file *log = NULL;
+    int number = sqlite3_system_errno(file);
+
+    sqlite3_file_control(file, NULL, SQLITE_FCNTL_JOURNAL_POINTER, &log);
+    if (number == 0 && log != NULL && log->pMethods != NULL)
+        log->pMethods->xFileControl(log, SQLITE_FCNTL_LAST_ERRNO, &number);
+    return number;
+}
+
 static ac_status status_of(sqlite3 *file)
 {
-    int number = sqlite3_system_errno(file);
+    int number;
 
     switch (sqlite3_errcode(file) & 0xFF) {
     case SQLITE_FULL:
         return AC_E_DISK_FULL;
     case SQLITE_IOERR:
+        number = system_reason(file);
         return number == ENOSPC || number == EDQUOT || number == EFBIG
                    ? AC_E_DISK_FULL
                    : AC_E_IO;
