@@ -7,8 +7,11 @@ if ! ctags --version 2>/dev/null | grep -q Universal; then
     echo "SKIP global_names: universal-ctags is not installed"
     exit 0
 fi
+# Macros that stand for "static inline ..." are told to ctags.
+static_macros=$(git ls-files 'src/*.[ch]' | xargs sed -n \
+    's/^# *define \([A-Z_]*\) static .*/-D \1=static/p' | sort -u)
 git ls-files 'src/*.c' 'cuda/*.c' | grep -v '^src/programs/' |
-    xargs ctags -f - --sort=no --c-kinds=fv --fields=f --excmd=number |
+    xargs ctags $static_macros -f - --sort=no --c-kinds=fv --fields=f --excmd=number |
 awk -F '\t' '$4 != "file:" { # visible outside its file
     n = split($2, part, "/")
     folder = part[1] == "cuda" ? "cuda" : part[2]

@@ -7,7 +7,7 @@ list=$(mktemp)
 trap 'rm -f "$list"' EXIT
 git ls-files 'src/*.c' 'cuda/*.c' 'cuda/*.cu' | xargs awk '
 FNR == 1 { comment = ""; head = "" }
-/^[a-z].*\(/ { head = $0; head_line = FNR }
+/^[A-Za-z_].*\(/ { head = $0; head_line = FNR }
 /^(\/\*| \*)/ { comment = comment $0 }
 /^\{/ { start = head_line; excused = comment ~ /Long because/ }
 /^\}/ && start {
