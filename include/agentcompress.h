@@ -289,7 +289,7 @@ AC_API const char *ac_reason_name(uint32_t reason);
 typedef struct ac_session_options {
     uint32_t struct_size;
     uint32_t n_context;           /* tokens kept; 0: the model's own, <= 8192 */
-    uint32_t kv_bits;             /* 16 or 8; 0: 16 */
+    uint32_t kv_bits;             /* 32, 16 or 8; 0: 16, a checkpoint's 32 */
     uint32_t reserved;            /* must be 0 */
 } ac_session_options;
 

@@ -20,8 +20,8 @@ static ac_status take(ac_session_options *own, const ac_engine *engine,
                                  "options.reserved was not 0");
     if (own->n_context == 0)
         own->n_context = most < DEFAULT_CONTEXT ? most : DEFAULT_CONTEXT;
-    if (own->kv_bits == 0)
-        own->kv_bits = 16;
+    if (own->kv_bits == 0) /* a checkpoint is the reference: exact */
+        own->kv_bits = engine->model->is_checkpoint ? 32 : 16;
     return AC_OK;
 }
 

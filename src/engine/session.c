@@ -133,9 +133,9 @@ ac_status aci_engine_session_open(aci_session **out, aci_engine *engine,
     ac_status status;
 
     *out = NULL;
-    if (kv_bits != 8 && kv_bits != 16)
+    if (kv_bits != 8 && kv_bits != 16 && kv_bits != 32)
         return aci_platform_fail(error, AC_E_ARGUMENT,
-                                 "kv_bits was %u, not 8 or 16", kv_bits);
+                                 "kv_bits was %u, not 8, 16 or 32", kv_bits);
     if (n_context < 1 ||
         n_context > (uint32_t)engine->model->shape.n_context)
         return aci_platform_fail(

@@ -47,16 +47,16 @@
 
 typedef struct aci_backend aci_backend;
 
-/* The key-value cache of one sequence and one layer: float16 or int8, with for
- * int8 a float16 scale per (head, position), [n_head_kv, capacity].
+/* The key-value cache of one sequence and one layer: float32, float16 or int8,
+ * with for int8 a float16 scale per (head, position), [n_head_kv, capacity].
  *     k  [n_head_kv, capacity / 16, width, 16]   16 positions side by side
  *     v  [n_head_kv, capacity, width]
  * width is head_dim rounded up to 16, capacity a multiple of 16. Keys lie
  * transposed in blocks so that one load serves 16 positions. */
 typedef struct aci_kv {
     void *k, *v;
-    uint16_t *k_scales, *v_scales; /* NULL when bits is 16 */
-    int32_t bits;                  /* 16 or 8 */
+    uint16_t *k_scales, *v_scales; /* NULL unless bits is 8 */
+    int32_t bits;                  /* 32, 16 or 8 */
     int32_t n_head_kv, head_dim;
     int32_t capacity;              /* positions, a multiple of 16 */
 } aci_kv;

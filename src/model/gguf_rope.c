@@ -12,7 +12,7 @@
 #include "model/gguf_shape.h"
 #include "platform/error.h"
 
-enum { MAX_PAIRS = 512, LEAST_CONTEXT = 16, MOST_CONTEXT = 1 << 20 };
+enum { MAX_PAIRS = 256, LEAST_CONTEXT = 16, MOST_CONTEXT = 1 << 20 };
 #define TABLE "rope_freqs.weight"
 
 /* Does `shape` divide its frequencies as the table says? */

@@ -14,7 +14,7 @@ enum {
     MAX_LAYER = 1024,
     MAX_EMBD = 1 << 16,
     MAX_HEAD = 1024,
-    MAX_HEAD_DIM = 1024,
+    MAX_HEAD_DIM = 512, /* the kernels' own limit */
     MAX_HEADS_WIDTH = 1 << 17,
     MAX_FF = 1 << 20,
     MAX_VOCAB = 1 << 22,

@@ -276,7 +276,14 @@ static void append(const aci_kv *kv, int32_t head, int32_t position,
                   (size_t)position % 16;
     size_t v_at = line * width, dim = (size_t)kv->head_dim, d;
 
-    if (kv->bits == 16) {
+    if (kv->bits == 32) {
+        float *ks = kv->k, *vs = kv->v;
+
+        for (d = 0; d < width; d++) {
+            ks[k_at + 16 * d] = d < dim ? k[d] : 0.0f;
+            vs[v_at + d] = d < dim ? v[d] : 0.0f;
+        }
+    } else if (kv->bits == 16) {
         uint16_t *ks = kv->k, *vs = kv->v;
 
         for (d = 0; d < width; d++) {
@@ -302,6 +309,16 @@ static inline vf load_int8(const int8_t *p)
     return __builtin_convertvector(v, vf);
 }
 
+/* Sixteen cached values from element `at` on. */
+static inline __attribute__((always_inline)) vf
+load_cached(const void *cache, size_t at, int32_t bits)
+{
+    if (bits == 16)
+        return load_half((const uint16_t *)cache + at);
+    return bits == 8 ? load_int8((const int8_t *)cache + at)
+                     : load((const float *)cache + at);
+}
+
 enum { CHUNK = 64, BLOCKS = CHUNK / 16 };
 
 /* Scores of `n` queries (a constant) against 16 positions. */
@@ -317,8 +334,7 @@ score_block(float (*scores)[CHUNK], const aci_attention_tile *t, int32_t n,
         sum[i] = splat(0.0f);
     for (d = 0; d < kv->head_dim; d++) {
         size_t at = k_at + 16 * (size_t)d;
-        vf k = kv->bits == 16 ? load_half((const uint16_t *)kv->k + at)
-                              : load_int8((const int8_t *)kv->k + at);
+        vf k = load_cached(kv->k, at, kv->bits);
 
         for (i = 0; i < n; i++)
             sum[i] = madd(splat(t->q[i][d]), k, sum[i]);
@@ -408,9 +424,7 @@ mix_tile(float (*out)[ACI_MAX_HEAD_DIM], float (*weights)[CHUNK],
         size_t at = v_at + (size_t)p * (size_t)width;
 
         for (j = 0; j < n_vectors; j++) {
-            vf v = kv->bits == 16
-                       ? load_half((const uint16_t *)kv->v + at + 16 * j)
-                       : load_int8((const int8_t *)kv->v + at + 16 * j);
+            vf v = load_cached(kv->v, at + 16 * (size_t)j, kv->bits);
 
             for (i = 0; i < n; i++)
                 sum[i][j] = madd(splat(weights[i][p]), v, sum[i][j]);

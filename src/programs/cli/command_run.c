@@ -37,7 +37,7 @@ typedef struct run_arguments {
     { "special", ARGUMENT_FLAG, &(a).special, NULL,                           \
       "read special tokens in the prompt" },                                  \
     { "context", ARGUMENT_NUMBER, &(a).context, "N", "tokens the session holds" }, \
-    { "kv-bits", ARGUMENT_NUMBER, &(a).kv_bits, "B", "16 or 8" },             \
+    { "kv-bits", ARGUMENT_NUMBER, &(a).kv_bits, "B", "32, 16, 8" },            \
     { "label", ARGUMENT_TEXT, &(a).label, "TEXT", "kept in the ledger" },     \
     { "quiet", ARGUMENT_FLAG, &(a).quiet, NULL, "no table afterwards" },      \
     OPEN_ARGUMENTS((a).open), LEDGER_ARGUMENTS((a).open)
