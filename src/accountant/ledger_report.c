@@ -131,8 +131,8 @@ static void show_warnings(aci_page *page, const ac_ledger_totals *t)
             "expect the same of others.</p>\n", (int)t->n_requests);
     if (t->n_unsettled > 0)
         aci_accountant_page_format(
-            page, "<p class=\"warn\">%s requests are not settled: still "
-            "running, or their process died. They are in no sum.</p>\n",
+            page, "<p class=\"warn\">Not settled: %s, still "
+            "running or killed with their process; in no sum.</p>\n",
             aci_accountant_figure_count(t->n_unsettled).text);
     if (t->n_unpriced > 0)
         aci_accountant_page_format(
