@@ -220,7 +220,7 @@ START_TEST(every_failed_allocation_is_told)
 }
 END_TEST
 
-/* ---- expectations --------------------------------------------------------- */
+/* ---- expectations -------------------------------------------------------- */
 
 START_TEST(expectations_follow_the_machine)
 {
