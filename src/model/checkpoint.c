@@ -40,9 +40,9 @@ struct aci_checkpoint {
     size_t n;
 };
 
-/* ---- matching names and shapes ------------------------------------------- */
+/* ---- matching names and shapes ----------------------------------------- */
 
-/* Our view of a tensor of a safetensors file; 0 when we cannot read its type. */
+/* Our view of a tensor of a safetensors file; 0 when its type is not ours. */
 static int view(aci_gguf_tensor *out, const aci_safetensor *tensor)
 {
     static const struct {
@@ -197,7 +197,7 @@ static ac_status match_tensors(aci_checkpoint *checkpoint, ac_error *error)
     return AC_OK;
 }
 
-/* ---- nothing else ---------------------------------------------------------- */
+/* ---- nothing else ------------------------------------------------------ */
 
 static ac_status check_expected(const aci_checkpoint *checkpoint,
                                 const char *name, size_t n_bytes,
@@ -239,7 +239,7 @@ static ac_status check_nothing_else(const aci_checkpoint *checkpoint,
     return status;
 }
 
-/* ---- open and close -------------------------------------------------------- */
+/* ---- open and close ---------------------------------------------------- */
 
 static ac_status open_gguf(aci_checkpoint *checkpoint, ac_error *error)
 {
@@ -335,7 +335,7 @@ void aci_model_checkpoint_close(aci_checkpoint *checkpoint)
     aci_platform_free(checkpoint->memory, checkpoint);
 }
 
-/* ---- questions -------------------------------------------------------------- */
+/* ---- questions --------------------------------------------------------- */
 
 static const entry *find(const aci_checkpoint *checkpoint, const char *name)
 {
@@ -393,7 +393,7 @@ uint64_t aci_model_checkpoint_checksum(const aci_checkpoint *checkpoint)
     return aci_platform_checksum_end(&state);
 }
 
-/* ---- reading ----------------------------------------------------------------- */
+/* ---- reading ----------------------------------------------------------- */
 
 /* Where Hugging Face's row lies among rows kept by rotary pairs: within a
  * head, (half, i) there is (i, half) here. */

@@ -55,7 +55,7 @@ int aci_model_gguf_compare(const char *a, size_t n_a, const char *b,
     return order != 0 ? order : (n_a > n_b) - (n_a < n_b);
 }
 
-/* ---- reading, 0 when the file ended first ------------------------------- */
+/* ---- reading, 0 when the file ended first ------------------------------ */
 
 static size_t left(const cursor *c)
 {
@@ -105,7 +105,7 @@ static ac_status ended(ac_error *error, const char *where, size_t i)
                              "the file ended inside %s %zu", where, i);
 }
 
-/* ---- metadata ------------------------------------------------------------ */
+/* ---- metadata ---------------------------------------------------------- */
 
 static ac_status read_strings(aci_gguf_pair *pair, aci_memory *memory,
                               cursor *c, ac_error *error)
@@ -223,7 +223,7 @@ static ac_status read_pairs(aci_gguf *gguf, cursor *c, uint64_t n,
     return AC_OK;
 }
 
-/* ---- tensors ------------------------------------------------------------- */
+/* ---- tensors ----------------------------------------------------------- */
 
 /* Name, dimensions, type; `at` is checked when the data's start is known. */
 static ac_status read_tensor(aci_gguf_tensor *out, uint64_t *at, cursor *c,
@@ -387,7 +387,7 @@ static ac_status read_tensors(aci_gguf *gguf, cursor *c, uint64_t n,
     return status;
 }
 
-/* ---- the whole ------------------------------------------------------------ */
+/* ---- the whole --------------------------------------------------------- */
 
 static ac_status parse(aci_gguf *gguf, ac_error *error)
 {

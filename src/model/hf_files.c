@@ -126,13 +126,25 @@ static ac_status check_map(const aci_hf_files *files, const json_t *map,
     return n_listed > 0 ? AC_OK : AC_E_INTERNAL;
 }
 
+static ac_status load_index(json_t **out, aci_memory *memory,
+                            const char *folder, ac_error *error)
+{
+    char *path = aci_platform_join(memory, folder, INDEX);
+    ac_status status;
+
+    if (path == NULL)
+        return aci_platform_fail_memory(error, "a path");
+    status = aci_model_json_load(out, memory, path, MAX_INDEX_BYTES, error);
+    aci_platform_free(memory, path);
+    return status;
+}
+
 static ac_status open_index(aci_hf_files *out, const char *folder,
-                            const char *path, ac_error *error)
+                            ac_error *error)
 {
     json_t *index = NULL, *shards = json_object();
     const json_t *map;
-    ac_status status = aci_model_json_load(&index, out->memory, path,
-                                           MAX_INDEX_BYTES, error);
+    ac_status status = load_index(&index, out->memory, folder, error);
 
     map = json_object_get(index, "weight_map");
     if (status == AC_OK && shards == NULL)
@@ -151,38 +163,48 @@ static ac_status open_index(aci_hf_files *out, const char *folder,
     return status;
 }
 
-static int has_file(aci_memory *memory, const char *folder, const char *name)
+/* *out 1 when the folder has that file. */
+static ac_status look_for(int *out, aci_memory *memory, const char *folder,
+                          const char *name, ac_error *error)
 {
     char *path = aci_platform_join(memory, folder, name);
-    int answer = path != NULL && aci_platform_is_file(path);
 
+    if (path == NULL)
+        return aci_platform_fail_memory(error, "a path");
+    *out = aci_platform_is_file(path);
     aci_platform_free(memory, path);
-    return answer;
+    return AC_OK;
+}
+
+static ac_status open_single(aci_hf_files *out, const char *folder,
+                             ac_error *error)
+{
+    out->files = aci_platform_alloc_zeroed(out->memory, 1,
+                                           sizeof *out->files);
+    if (out->files == NULL)
+        return aci_platform_fail_memory(error, "a list of shards");
+    return open_one(out, folder, SINGLE, error);
 }
 
 ac_status aci_model_hf_files_open(aci_hf_files *out, aci_memory *memory,
                                   const char *folder, ac_error *error)
 {
-    char *index;
-    ac_status status;
+    static const char *const names[] = { SINGLE, INDEX, TORCH,
+                                         TORCH ".index.json" };
+    int has[4] = { 0 };
 
     out->memory = memory;
-    if (has_file(memory, folder, SINGLE)) {
-        out->files = aci_platform_alloc_zeroed(memory, 1, sizeof *out->files);
-        if (out->files == NULL)
-            return aci_platform_fail_memory(error, "a list of shards");
-        return open_one(out, folder, SINGLE, error);
+    for (int i = 0; i < 4; i++) {
+        ac_status status = look_for(&has[i], memory, folder, names[i], error);
+
+        if (status != AC_OK)
+            return status;
     }
-    if (has_file(memory, folder, INDEX)) {
-        index = aci_platform_join(memory, folder, INDEX);
-        if (index == NULL)
-            return aci_platform_fail_memory(error, "a path");
-        status = open_index(out, folder, index, error);
-        aci_platform_free(memory, index);
-        return status;
-    }
-    if (has_file(memory, folder, TORCH) ||
-        has_file(memory, folder, TORCH ".index.json"))
+    if (has[0])
+        return open_single(out, folder, error);
+    if (has[1])
+        return open_index(out, folder, error);
+    if (has[2] || has[3])
         return aci_platform_fail(error, AC_E_UNSUPPORTED,
                                  "%s had its weights as " TORCH
                                  "; save them as safetensors", folder);

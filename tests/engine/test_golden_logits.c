@@ -60,7 +60,7 @@ static void close_runner(runner *r)
     ck_assert_uint_eq(r->memory.used_bytes, 0);
 }
 
-/* ---- tiny models of every architecture --------------------------------------- */
+/* ---- tiny models of every architecture --------------------------------- */
 
 typedef struct golden {
     int32_t n_tokens, n_vocab;
@@ -132,7 +132,7 @@ START_TEST(logits_are_those_of_transformers)
 }
 END_TEST
 
-/* ---- real models --------------------------------------------------------------- */
+/* ---- real models ------------------------------------------------------- */
 
 /* The file of the test data, or NULL with a loud skip. */
 static const char *data_path(const char *name)

@@ -41,7 +41,7 @@ static void leave(void)
     ck_assert_int_eq(system(command), 0);
 }
 
-/* ---- copying and changing --------------------------------------------------- */
+/* ---- copying and changing ---------------------------------------------- */
 
 static void put(const char *name, const void *bytes, size_t n)
 {
@@ -160,7 +160,7 @@ static const aci_shape *reopen(void)
     return aci_model_checkpoint_shape(opened);
 }
 
-/* ---- reading -------------------------------------------------------------------- */
+/* ---- reading ----------------------------------------------------------- */
 
 START_TEST(rows_come_in_any_portion)
 {
@@ -256,7 +256,7 @@ START_TEST(rope_scaling_is_read_in_every_spelling)
 }
 END_TEST
 
-/* ---- refused configurations ---------------------------------------------------- */
+/* ---- refused configurations -------------------------------------------- */
 
 static const struct {
     const char *key, *value;
@@ -352,7 +352,7 @@ START_TEST(missing_files_are_named)
 }
 END_TEST
 
-/* ---- refused safetensors ---------------------------------------------------------- */
+/* ---- refused safetensors ----------------------------------------------- */
 
 static json_t *some_tensor(json_t *header)
 {
@@ -488,7 +488,7 @@ START_TEST(numbers_that_are_none_are_named)
 }
 END_TEST
 
-/* ---- shards ------------------------------------------------------------------------ */
+/* ---- shards ------------------------------------------------------------ */
 
 #define INDEX "model.safetensors.index.json"
 
@@ -555,7 +555,7 @@ START_TEST(an_index_that_lies_is_refused)
 }
 END_TEST
 
-/* ---- truncated and mutated ------------------------------------------------------- */
+/* ---- truncated and mutated --------------------------------------------- */
 
 static void survive(void)
 {
@@ -620,7 +620,7 @@ START_TEST(mutated_headers_never_crash)
 }
 END_TEST
 
-/* ---- GGUF --------------------------------------------------------------------------- */
+/* ---- GGUF -------------------------------------------------------------- */
 
 START_TEST(gguf_llama3_scaling_is_recovered_from_its_table)
 {
@@ -635,6 +635,33 @@ START_TEST(gguf_llama3_scaling_is_recovered_from_its_table)
     ck_assert_int_eq(shape->rope_scaling, ACI_ROPE_LLAMA3);
     ck_assert_double_eq_tol((double)shape->rope_factor, 8.0, 1e-6);
     ck_assert_int_eq(shape->rope_original_context, 32);
+}
+END_TEST
+
+/* ---- memory ------------------------------------------------------------- */
+
+START_TEST(every_allocation_may_fail)
+{
+    static const char *const paths[] = { MODELS "llama-sharded",
+                                         MODELS "llama.gguf" };
+    ac_status status;
+
+    for (int i = 0; i < 2; i++) {
+        uint64_t n = 0;
+
+        do {
+            aci_platform_memory_init(&memory);
+            memory.fail_at = ++n;
+            status = aci_model_checkpoint_open(&opened, &memory, paths[i],
+                                               &error);
+            ck_assert_int_eq(status, n <= memory.n_allocations
+                                         ? AC_E_NO_MEMORY : AC_OK);
+            aci_model_checkpoint_close(opened);
+            opened = NULL;
+            ck_assert_uint_eq(memory.used_bytes, 0);
+        } while (status != AC_OK);
+        ck_assert_uint_gt(n, 5);
+    }
 }
 END_TEST
 
@@ -665,6 +692,7 @@ static TCase *refusing(void)
     tcase_add_test(tests, an_index_that_lies_is_refused);
     tcase_add_test(tests, truncated_weights_are_refused);
     tcase_add_test(tests, mutated_headers_never_crash);
+    tcase_add_test(tests, every_allocation_may_fail);
     tcase_set_timeout(tests, 60);
     return tests;
 }

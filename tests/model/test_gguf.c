@@ -3,6 +3,7 @@
 #include "model/gguf.h"
 
 #include <check.h>
+#include <math.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -34,7 +35,7 @@ static void leave(void)
     ck_assert_uint_eq(memory.used_bytes, 0);
 }
 
-/* ---- writing ---------------------------------------------------------------- */
+/* ---- writing ----------------------------------------------------------- */
 
 typedef struct image {
     uint8_t bytes[8192];
@@ -139,7 +140,7 @@ static void whole(image *out)
         put_u32(out, i);
 }
 
-/* ---- what is read -------------------------------------------------------------- */
+/* ---- what is read ------------------------------------------------------ */
 
 START_TEST(everything_is_found_by_key)
 {
@@ -203,7 +204,7 @@ START_TEST(what_is_not_there_or_of_another_kind_is_not_given)
 }
 END_TEST
 
-/* ---- hostility ------------------------------------------------------------------- */
+/* ---- hostility --------------------------------------------------------- */
 
 START_TEST(truncated_anywhere_is_an_error)
 {
@@ -335,7 +336,87 @@ START_TEST(alignment_must_be_a_power_of_two)
 }
 END_TEST
 
-/* ---- a real header, mutated --------------------------------------------------- */
+/* ---- a model's metadata, changed ----------------------------------------- */
+
+/* The tiny model with the four bytes of a number of its metadata replaced. */
+static void expect_number(const char *key, const void *value,
+                          ac_status wanted, const char *words)
+{
+    ac_error error = AC_ERROR_INIT;
+    aci_checkpoint *checkpoint;
+    char *bytes, *at;
+    size_t n;
+    ac_status status;
+
+    ck_assert_int_eq(aci_platform_read_file(&bytes, &n, &memory, TINY,
+                                            4 << 20, NULL), AC_OK);
+    at = memmem(bytes, n, key, strlen(key));
+    ck_assert_ptr_nonnull(at);
+    memcpy(at + strlen(key) + 4, value, 4); /* behind the type */
+    save(bytes, n);
+    status = aci_model_checkpoint_open(&checkpoint, &memory, path, &error);
+    ck_assert_msg(status == wanted && strstr(error.message, words) != NULL,
+                  "%s: %s: %s", key, ac_status_name(status), error.message);
+    aci_model_checkpoint_close(checkpoint);
+    aci_platform_free(&memory, bytes);
+}
+
+START_TEST(impossible_metadata_is_refused_in_words)
+{
+    const uint32_t none = 0, three = 3, huge = 2000000000, most = UINT32_MAX;
+    const float nan = (float)NAN, negative = -1e-5f, one = 1.0f;
+
+    expect_number("qwen2.block_count", &none, AC_E_FORMAT, "block_count");
+    expect_number("qwen2.block_count", &huge, AC_E_FORMAT, "layers");
+    expect_number("qwen2.block_count", &most, AC_E_UNSUPPORTED,
+                  "block_count");
+    expect_number("qwen2.block_count", &three, AC_E_FORMAT,
+                  "blk.2.attn_norm.weight was missing");
+    expect_number("qwen2.embedding_length", &three, AC_E_FORMAT, "");
+    expect_number("qwen2.attention.head_count", &none, AC_E_FORMAT,
+                  "head_count");
+    expect_number("qwen2.attention.head_count_kv", &three, AC_E_FORMAT,
+                  "heads");
+    expect_number("layer_norm_rms_epsilon", &nan, AC_E_FORMAT, "epsilon");
+    expect_number("layer_norm_rms_epsilon", &negative, AC_E_FORMAT,
+                  "epsilon");
+    expect_number("qwen2.rope.freq_base", &nan, AC_E_FORMAT, "theta");
+    expect_number("qwen2.rope.freq_base", &one, AC_E_FORMAT, "theta");
+}
+END_TEST
+
+START_TEST(vocabularies_must_agree_with_the_embeddings)
+{
+    ac_error error = AC_ERROR_INIT;
+    aci_checkpoint *checkpoint;
+    image pair = { .n = 0 };
+    char *bytes, *out;
+    uint64_t n_pairs;
+    size_t n;
+
+    put_string(&pair, "tokenizer.ggml.tokens"), put_u32(&pair, 9);
+    put_u32(&pair, 8), put_u64(&pair, 1), put_string(&pair, "only tokens");
+    ck_assert_uint_eq(pair.n, 64); /* so that the data stays aligned */
+    ck_assert_int_eq(aci_platform_read_file(&bytes, &n, &memory, TINY,
+                                            4 << 20, NULL), AC_OK);
+    out = malloc(n + pair.n);
+    memcpy(out, bytes, 24);
+    memcpy(&n_pairs, bytes + 16, 8);
+    n_pairs++;
+    memcpy(out + 16, &n_pairs, 8);
+    memcpy(out + 24, pair.bytes, pair.n);
+    memcpy(out + 24 + pair.n, bytes + 24, n - 24);
+    save(out, n + pair.n);
+    ck_assert_int_eq(aci_model_checkpoint_open(&checkpoint, &memory, path,
+                                               &error), AC_E_FORMAT);
+    ck_assert_ptr_nonnull(strstr(error.message,
+                                 "tokens had 1 entries, the embeddings 128"));
+    free(out);
+    aci_platform_free(&memory, bytes);
+}
+END_TEST
+
+/* ---- a real header, mutated -------------------------------------------- */
 
 /* Opens whatever the bytes are as a checkpoint and, when it opens, reads. */
 static void survive(const char *bytes, size_t n)
@@ -427,6 +508,8 @@ Suite *test_gguf_suite(void)
     tcase_add_test(all, tensors_outside_the_file_are_refused);
     tcase_add_test(all, overlapping_tensors_are_refused);
     tcase_add_test(all, alignment_must_be_a_power_of_two);
+    tcase_add_test(all, impossible_metadata_is_refused_in_words);
+    tcase_add_test(all, vocabularies_must_agree_with_the_embeddings);
     tcase_add_test(all, mutated_headers_never_crash);
     tcase_add_test(all, the_mutated_header_of_stories260k_never_crashes);
     suite_add_tcase(suite, all);
