@@ -225,15 +225,15 @@ $(RUNNER): $(TEST_OBJECTS) $(STATIC)
 sanitize: ## unit tests under ASan and UBSan
 	$(Q)$(MAKE) --no-print-directory MODE=asan build/asan/tests/run
 	$(Q)ASAN_OPTIONS=allocator_may_return_null=1:detect_leaks=1 \
-	    CK_TIMEOUT_MULTIPLIER=10 build/asan/tests/run
+	    AC_TEST_QUICK=1 CK_TIMEOUT_MULTIPLIER=10 build/asan/tests/run
 
 tsan: ## unit tests under ThreadSanitizer
 	$(Q)$(MAKE) --no-print-directory MODE=tsan build/tsan/tests/run
 	$(Q)TSAN_OPTIONS=halt_on_error=1:allocator_may_return_null=1 \
-	    CK_TIMEOUT_MULTIPLIER=20 build/tsan/tests/run
+	    AC_TEST_QUICK=1 CK_TIMEOUT_MULTIPLIER=20 build/tsan/tests/run
 
 valgrind: $(RUNNER) ## unit tests under valgrind, one process
-	$(Q)CK_FORK=no CK_TIMEOUT_MULTIPLIER=50 valgrind -q --error-exitcode=9 \
+	$(Q)AC_TEST_QUICK=1 CK_FORK=no CK_TIMEOUT_MULTIPLIER=50 valgrind -q --error-exitcode=9 \
 	    --leak-check=full $(RUNNER)
 
 # Each tests/fuzz/fuzz_X.c under libFuzzer for FUZZ_SECONDS; new inputs go to

@@ -170,7 +170,7 @@ ac_status ac_compress(const char *checkpoint, const char *zoo,
     return status;
 }
 
-/* ---- the predictor -------------------------------------------------------- */
+/* ---- the predictor ------------------------------------------------------- */
 
 static ac_status check_training(const ac_train_options *options,
                                 ac_error *error)

@@ -22,7 +22,7 @@ typedef struct request {
     aci_counts counts;
 } request;
 
-/* ---- stages --------------------------------------------------------------- */
+/* ---- stages -------------------------------------------------------------- */
 
 static ac_status decide(request *r, ac_error *error)
 {
@@ -169,7 +169,7 @@ static ac_status run_request(ac_result *out, request *r, ac_error *error)
     return status == AC_OK ? given : status;
 }
 
-/* ---- the two doors -------------------------------------------------------- */
+/* ---- the two doors ------------------------------------------------------- */
 
 static ac_status begin(request *r, const ac_result *out, ac_session *session,
                        const ac_generate_options *options, ac_error *error)

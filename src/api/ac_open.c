@@ -16,7 +16,7 @@ void aci_api_log(const ac_engine *engine, int32_t level, const char *text)
         engine->on_log(level, text, engine->log_user);
 }
 
-/* ---- stages of opening ---------------------------------------------------- */
+/* ---- stages of opening --------------------------------------------------- */
 
 static ac_status take(ac_open_options *own, const ac_open_options *options,
                       ac_error *error)
@@ -185,7 +185,7 @@ static ac_status open_parts(ac_engine *engine, const char *path,
     return status;
 }
 
-/* ---- open and close ------------------------------------------------------- */
+/* ---- open and close ------------------------------------------------------ */
 
 ac_status ac_open(ac_engine **out, const char *path,
                   const ac_open_options *options, ac_error *error)
@@ -249,7 +249,7 @@ void ac_close(ac_engine *engine)
         aci_api_engine_release(engine);
 }
 
-/* ---- description ---------------------------------------------------------- */
+/* ---- description --------------------------------------------------------- */
 
 ac_status ac_describe(ac_engine_info *out, const ac_engine *engine,
                       ac_error *error)

@@ -85,7 +85,7 @@ ac_status aci_api_answer_begin(aci_answer *answer,
     return AC_OK;
 }
 
-/* ---- characters ----------------------------------------------------------- */
+/* ---- characters ---------------------------------------------------------- */
 
 static void append(aci_answer *answer, const void *bytes, size_t n)
 {
@@ -169,7 +169,7 @@ static void add_piece(aci_answer *answer, int32_t token)
         add_byte(answer, (uint8_t)piece[i]);
 }
 
-/* ---- stop strings --------------------------------------------------------- */
+/* ---- stop strings -------------------------------------------------------- */
 
 /* Where the first stop string begins at or after `from`, or n_bytes. */
 static size_t find_stop(const aci_answer *answer, size_t from)
@@ -207,7 +207,7 @@ static size_t held_back(const aci_answer *answer)
     return most;
 }
 
-/* ---- writing -------------------------------------------------------------- */
+/* ---- writing ------------------------------------------------------------- */
 
 static int32_t send(aci_answer *answer, size_t until)
 {

@@ -24,7 +24,7 @@ ac_status aci_api_checkpoint_tokenizer(aci_tokenizer **out,
     return status;
 }
 
-/* ---- the byte tokenizer --------------------------------------------------- */
+/* ---- the byte tokenizer -------------------------------------------------- */
 
 enum { N_BYTES = 256, END_TOKEN = N_BYTES };
 

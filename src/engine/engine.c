@@ -12,7 +12,7 @@
  * its memory promise. */
 #define WORKSPACE_BYTES ((size_t)32 << 20)
 
-/* ---- placing vectors ------------------------------------------------------ */
+/* ---- placing vectors ----------------------------------------------------- */
 
 /* Every vector of a layer with its length, so that counting, copying and
  * replacing are one loop. */
@@ -118,7 +118,7 @@ static ac_status place_matrices(aci_engine *engine, ac_error *error)
     return status;
 }
 
-/* ---- plans ---------------------------------------------------------------- */
+/* ---- plans --------------------------------------------------------------- */
 
 static aci_linear linear(const aci_matrix *weight, const float *bias,
                          int32_t weight_bits, int32_t activation_bits)
@@ -159,7 +159,7 @@ static ac_status make_plan(aci_plan *plan, aci_engine *engine,
     return AC_OK;
 }
 
-/* ---- workspace ------------------------------------------------------------ */
+/* ---- workspace ----------------------------------------------------------- */
 
 static float *reserve(aci_engine *engine, size_t rows, size_t width)
 {
@@ -196,7 +196,7 @@ static ac_status make_workspace(aci_engine *engine, ac_error *error)
     return aci_platform_fail_memory(error, "the forward pass");
 }
 
-/* ---- open and close ------------------------------------------------------- */
+/* ---- open and close ------------------------------------------------------ */
 
 ac_status aci_engine_open(aci_engine **out, aci_memory *memory,
                           const aci_model *model, aci_backend *backend,

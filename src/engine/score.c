@@ -27,7 +27,8 @@ ac_status aci_engine_score(aci_session *session, const int32_t *tokens,
     int32_t rows = score_rows(session), i;
     size_t row_bytes = (size_t)n_vocab * sizeof(float), at;
     float *device = NULL, *host = NULL;
-    ac_status status = aci_engine_check_prompt(session, tokens, n_tokens, error);
+    ac_status status = aci_engine_check_prompt(session, tokens, n_tokens,
+                                               error);
 
     if (status != AC_OK)
         return status;

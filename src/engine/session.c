@@ -12,7 +12,7 @@
 #include "platform/clock.h"
 #include "platform/error.h"
 
-/* ---- open and close ------------------------------------------------------- */
+/* ---- open and close ------------------------------------------------------ */
 
 /* Sizes of one layer's cache, every part on a cache line of its own. */
 typedef struct cache_sizes {
@@ -190,7 +190,7 @@ void aci_engine_session_reset(aci_session *session)
     session->logits_valid = 0;
 }
 
-/* ---- small questions ------------------------------------------------------ */
+/* ---- small questions ----------------------------------------------------- */
 
 const int32_t *aci_engine_session_tokens(const aci_session *session,
                                          size_t *n_tokens)
@@ -214,7 +214,7 @@ void aci_engine_session_cancel(aci_session *session)
     atomic_store_explicit(&session->cancelled, 1, memory_order_relaxed);
 }
 
-/* ---- prefill -------------------------------------------------------------- */
+/* ---- prefill ------------------------------------------------------------- */
 
 ac_status aci_engine_fetch_logits(aci_session *session, int32_t n_rows,
                                   ac_error *error)

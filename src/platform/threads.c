@@ -70,7 +70,7 @@ static void wake_all(_Atomic uint32_t *word)
     syscall(SYS_futex, word, FUTEX_WAKE_PRIVATE, MAX_THREADS, NULL, NULL, 0);
 }
 
-/* ---- working -------------------------------------------------------------- */
+/* ---- working ------------------------------------------------------------- */
 
 static void drain(aci_pool *pool, share *from, int32_t thread)
 {
@@ -195,7 +195,7 @@ void aci_platform_pool_run(aci_pool *pool, aci_pool_task task, void *argument,
     pthread_mutex_unlock(&pool->turn);
 }
 
-/* ---- create and free ------------------------------------------------------ */
+/* ---- create and free ----------------------------------------------------- */
 
 uint32_t aci_platform_cpu_count(void)
 {
@@ -286,7 +286,7 @@ int32_t aci_platform_pool_threads(const aci_pool *pool)
     return pool->n_threads;
 }
 
-/* ---- mutex ---------------------------------------------------------------- */
+/* ---- mutex --------------------------------------------------------------- */
 
 struct aci_mutex {
     aci_memory *memory;

@@ -180,7 +180,7 @@ START_TEST(keep_session_continues_the_conversation)
 }
 END_TEST
 
-/* ---- streaming ------------------------------------------------------------ */
+/* ---- streaming ----------------------------------------------------------- */
 
 typedef struct stream {
     char text[65536];
@@ -290,7 +290,7 @@ START_TEST(another_thread_cancels)
 }
 END_TEST
 
-/* ---- errors that change nothing ------------------------------------------- */
+/* ---- errors that change nothing ------------------------------------------ */
 
 START_TEST(a_prompt_over_the_context_names_both_sizes)
 {
@@ -397,7 +397,7 @@ START_TEST(null_arguments_are_errors)
 }
 END_TEST
 
-/* ---- log-probabilities and scores ----------------------------------------- */
+/* ---- log-probabilities and scores ---------------------------------------- */
 
 START_TEST(scores_agree_with_generated_logprobs)
 {
@@ -425,7 +425,7 @@ START_TEST(scores_agree_with_generated_logprobs)
 }
 END_TEST
 
-/* ---- threads -------------------------------------------------------------- */
+/* ---- threads ------------------------------------------------------------- */
 
 static void *generate_alone(void *user)
 {

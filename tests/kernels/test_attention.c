@@ -147,7 +147,7 @@ static int run(float *result, const char *level, const problem *p,
     return 1;
 }
 
-/* ---- float64 -------------------------------------------------------------- */
+/* ---- float64 ------------------------------------------------------------- */
 
 static void exact_rotate(double *x, const float *from, const problem *p,
                          int32_t position)
@@ -243,7 +243,7 @@ START_TEST(levels_and_batches_agree_bit_for_bit)
 }
 END_TEST
 
-/* ---- norm and gate -------------------------------------------------------- */
+/* ---- norm and gate ------------------------------------------------------- */
 
 START_TEST(norm_and_gate_are_near_float64_and_equal_on_all_levels)
 {

@@ -1,4 +1,5 @@
-/* test_threads.c - the pool: every item once, from many callers, after sleep. */
+/* test_threads.c - the pool: every item once, from many callers, after
+ * sleep. */
 #include <check.h>
 #include <pthread.h>
 #include <stdatomic.h>

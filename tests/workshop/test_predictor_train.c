@@ -367,6 +367,10 @@ START_TEST(routellm_is_predicted_as_well_as_documented)
     ac_train_report r = AC_TRAIN_REPORT_INIT;
     ac_error error = AC_ERROR_INIT;
 
+    if (getenv("AC_TEST_QUICK") != NULL) { /* under a sanitizer: minutes */
+        printf("SKIP test_predictor_train: RouteLLM, AC_TEST_QUICK is set\n");
+        return;
+    }
     if (place == NULL) {
         printf("SKIP test_predictor_train: no RouteLLM outcomes in "
                "$AC_TEST_DATA or ../shared/data\n");

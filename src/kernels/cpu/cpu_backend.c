@@ -34,7 +34,7 @@ static int32_t pad(int32_t n)
            ACI_COLUMN_PADDING;
 }
 
-/* ---- embedding ------------------------------------------------------------ */
+/* ---- embedding ----------------------------------------------------------- */
 
 static void dequantise_row(float *out, const aci_linear *table, int32_t row)
 {
@@ -78,7 +78,7 @@ static ac_status embed(aci_backend *backend, float *out,
     return AC_OK;
 }
 
-/* ---- norm ----------------------------------------------------------------- */
+/* ---- norm ---------------------------------------------------------------- */
 
 static ac_status norm(aci_backend *backend, float *out, const float *x,
                       const float *weight, int32_t n_rows, int32_t width,
@@ -96,7 +96,7 @@ static ac_status norm(aci_backend *backend, float *out, const float *x,
     return AC_OK;
 }
 
-/* ---- products ------------------------------------------------------------- */
+/* ---- products ------------------------------------------------------------ */
 
 /* One call of project or gate. */
 typedef struct product_call {
@@ -258,7 +258,7 @@ static ac_status project(aci_backend *backend, const aci_product *products,
     return AC_OK;
 }
 
-/* ---- gated feed-forward --------------------------------------------------- */
+/* ---- gated feed-forward -------------------------------------------------- */
 
 typedef struct gate_call {
     const aci_cpu_level *level;
@@ -302,7 +302,7 @@ static ac_status gate(aci_backend *backend, float *out, float *scratch,
     return status;
 }
 
-/* ---- rotary positions and the cache --------------------------------------- */
+/* ---- rotary positions and the cache -------------------------------------- */
 
 typedef struct span_call {
     cpu_backend *cpu;
@@ -400,7 +400,7 @@ static ac_status rotate_append(aci_backend *backend, float *q, float *k,
     return AC_OK;
 }
 
-/* ---- attention ------------------------------------------------------------ */
+/* ---- attention ----------------------------------------------------------- */
 
 /* Rows of one span that share a tile: their heads of one group fill it. */
 static int32_t rows_per_tile(const aci_attention *a)
@@ -483,7 +483,7 @@ static ac_status attend(aci_backend *backend, float *out, const float *q,
     return AC_OK;
 }
 
-/* ---- memory --------------------------------------------------------------- */
+/* ---- memory -------------------------------------------------------------- */
 
 static void *allocate(aci_backend *backend, size_t bytes)
 {
@@ -520,7 +520,7 @@ static ac_status synchronize(aci_backend *backend, ac_error *error)
     return AC_OK; /* nothing is ever under way */
 }
 
-/* ---- open and close ------------------------------------------------------- */
+/* ---- open and close ------------------------------------------------------ */
 
 static void close_backend(aci_backend *backend)
 {

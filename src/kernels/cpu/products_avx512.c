@@ -62,7 +62,7 @@ INLINE int32_t zero_point(const aci_linear *linear)
     return linear->weight_bits == 4 ? 8 : 8 * linear->weight->ratio + 8;
 }
 
-/* ---- small products ------------------------------------------------------- */
+/* ---- small products ------------------------------------------------------ */
 
 /* Accumulators of the 8 row pairs to 16 row sums, k 0-31 and 32-63 apart:
  * 32-bit lanes of a line are [g, g, g+8, g+8] four times. */
@@ -382,7 +382,7 @@ static void arrange_small(aci_activations *a, int32_t first, int32_t last)
     }
 }
 
-/* ---- large products ------------------------------------------------------- */
+/* ---- large products ------------------------------------------------------ */
 
 /* Twelve tokens side by side, [n_in_padded / 4][12][4] bytes; for 16 bits the
  * low plane follows. Missing tokens are zero. */
@@ -709,7 +709,7 @@ static void large_product(const aci_product_job *job, int32_t first,
             large_narrow(job, strip, last - strip < 2 ? 1 : 2);
 }
 
-/* ---- the table ------------------------------------------------------------ */
+/* ---- the table ----------------------------------------------------------- */
 
 static size_t arranged_bytes(int32_t n_rows, int32_t n_in_padded)
 {

@@ -105,7 +105,7 @@ static inline vf vexp(vf x)
     return (vf)((vi)y + (__builtin_convertvector(n, vi) << 23));
 }
 
-/* ---- norm and quantisation ------------------------------------------------ */
+/* ---- norm and quantisation ----------------------------------------------- */
 
 static void norm(float *out, const float *x, const float *weight, int32_t n,
                  int32_t n_padded, float eps)
@@ -186,7 +186,7 @@ static void quantise(aci_activations *a, int32_t row, const float *x)
     }
 }
 
-/* ---- feed-forward and float32 products ------------------------------------ */
+/* ---- feed-forward and float32 products ----------------------------------- */
 
 static inline vf silu(vf x)
 {
@@ -232,7 +232,7 @@ static void dense(float *out, const float *x, const float *weights,
     }
 }
 
-/* ---- attention ------------------------------------------------------------ */
+/* ---- attention ----------------------------------------------------------- */
 
 /* Su et al. 2021: pairs (i, i + half), or (2i, 2i + 1) when interleaved. */
 static void rotate(float *x, const float *cosine, const float *sine,

@@ -25,7 +25,7 @@ enum {
     EXIT_INTERNAL = 9
 };
 
-/* ---- arguments.c ---------------------------------------------------------- */
+/* ---- arguments.c --------------------------------------------------------- */
 
 typedef enum argument_kind {
     ARGUMENT_FLAG,        /* bool */
@@ -58,7 +58,7 @@ int parse_arguments(int argc, char **argv, const command *self,
                     const argument *arguments, size_t n_arguments,
                     const char **positionals, size_t least, size_t most);
 
-/* ---- report.c ------------------------------------------------------------- */
+/* ---- report.c ------------------------------------------------------------ */
 
 /* Prints "agentcompress: message" and gives the exit code of `status`. */
 int report_failure(ac_status status, const ac_error *error);
@@ -79,7 +79,7 @@ const char *format_dollars(char *out, int64_t nanodollars);
 const char *format_seconds(char *out, double seconds);
 const char *format_bytes(char *out, double bytes);
 
-/* ---- progress.c ----------------------------------------------------------- */
+/* ---- progress.c ---------------------------------------------------------- */
 
 /* An ac_progress_callback that draws one line on stderr when it is a terminal:
  * stage, bar, rate, time left; otherwise a line per stage. Stops the work on
@@ -96,7 +96,7 @@ void end_progress(progress_state *state);
 /* Seconds of a clock that never goes back. */
 double progress_seconds(void);
 
-/* ---- interrupt.c ---------------------------------------------------------- */
+/* ---- interrupt.c --------------------------------------------------------- */
 
 /* Makes Ctrl-C (and SIGTERM) set a flag and cancel the session, if any. A
  * second Ctrl-C ends the process in the ordinary way. */
@@ -104,7 +104,7 @@ void watch_interrupts(void);
 void cancel_on_interrupt(ac_session *session); /* NULL: none */
 bool was_interrupted(void);
 
-/* ---- opening -------------------------------------------------------------- */
+/* ---- opening ------------------------------------------------------------- */
 
 typedef struct open_arguments {
     const char *device, *cpu_level, *ledger, *prices, *price;
@@ -136,7 +136,7 @@ void ledger_path(char *out, size_t capacity, const char *zoo);
     { "price", ARGUMENT_TEXT, &(o).price, "NAME",                             \
       "entry of the price book (local-cpu)" }
 
-/* ---- commands ------------------------------------------------------------- */
+/* ---- commands ------------------------------------------------------------ */
 
 int command_compress(int argc, char **argv, const command *self);
 int command_run(int argc, char **argv, const command *self);

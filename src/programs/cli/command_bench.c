@@ -186,7 +186,7 @@ static ac_status bench_engine(json_t *rows, ac_engine *engine,
     return status;
 }
 
-/* ---- a synthetic zoo, made for the run and removed after it ---------------- */
+/* ---- a synthetic zoo, made for the run and removed after it -------------- */
 
 static ac_status make_synthetic(char *path, size_t capacity,
                                 const bench_arguments *a, ac_error *error)

@@ -20,7 +20,8 @@ typedef struct run_arguments {
       "auto, or the name of a variant" },                                     \
     { "max-tokens", ARGUMENT_NUMBER, &(a).max_tokens, "N",                    \
       "tokens at most (256)" },                                               \
-    { "temperature", ARGUMENT_REAL, &(a).temperature, "T", "0 is greedy (0)" }, \
+    { "temperature", ARGUMENT_REAL, &(a).temperature, "T",                    \
+      "0 is greedy (0)" },                                                    \
     { "top-k", ARGUMENT_NUMBER, &(a).top_k, "K", "0 is off" },                \
     { "top-p", ARGUMENT_REAL, &(a).top_p, "P", "0 is off" },                  \
     { "min-p", ARGUMENT_REAL, &(a).min_p, "P", "0 is off" },                  \
@@ -36,7 +37,8 @@ typedef struct run_arguments {
       "go on after the end token" },                                          \
     { "special", ARGUMENT_FLAG, &(a).special, NULL,                           \
       "read special tokens in the prompt" },                                  \
-    { "context", ARGUMENT_NUMBER, &(a).context, "N", "tokens the session holds" }, \
+    { "context", ARGUMENT_NUMBER, &(a).context, "N",                          \
+      "tokens the session holds" },                                           \
     { "kv-bits", ARGUMENT_NUMBER, &(a).kv_bits, "B", "32, 16, 8" },            \
     { "label", ARGUMENT_TEXT, &(a).label, "TEXT", "kept in the ledger" },     \
     { "quiet", ARGUMENT_FLAG, &(a).quiet, NULL, "no table afterwards" },      \
@@ -90,7 +92,7 @@ static ac_status open_session(ac_engine **engine, ac_session **session,
     return status;
 }
 
-/* ---- what is shown afterwards --------------------------------------------- */
+/* ---- what is shown afterwards -------------------------------------------- */
 
 static const char *stop_name(uint32_t reason)
 {
@@ -121,7 +123,8 @@ static void print_summary(const ac_result *result)
     if (u->draft_tokens > 0)
         fprintf(stderr, "  drafted   %u, of which %u kept\n", u->draft_tokens,
                 u->accepted_tokens);
-    fprintf(stderr, "  cost      %s; on full %s", format_dollars(own, u->nanodollars),
+    fprintf(stderr, "  cost      %s; on full %s",
+            format_dollars(own, u->nanodollars),
             format_dollars(full, u->full_nanodollars));
     if (u->nanodollars >= 0 && u->full_nanodollars > 0)
         fprintf(stderr, " (%+.0f%%)",
@@ -180,7 +183,7 @@ static int print_result(const ac_result *result, const ac_engine *engine,
     return EXIT_DONE;
 }
 
-/* ---- run ------------------------------------------------------------------ */
+/* ---- run ----------------------------------------------------------------- */
 
 /* Standard input to its end; NULL when memory is short. */
 static char *read_input(size_t *n_bytes)
@@ -271,7 +274,7 @@ int command_run(int argc, char **argv, const command *self)
     return code;
 }
 
-/* ---- chat ----------------------------------------------------------------- */
+/* ---- chat ---------------------------------------------------------------- */
 
 enum { MAX_TURNS = 512 };
 

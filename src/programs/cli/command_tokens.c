@@ -91,7 +91,7 @@ int command_tokenize(int argc, char **argv, const command *self)
     return code;
 }
 
-/* ---- score ---------------------------------------------------------------- */
+/* ---- score --------------------------------------------------------------- */
 
 /* Sums over the windows of a text. */
 typedef struct sums {

@@ -133,7 +133,7 @@ int command_train_predictor(int argc, char **argv, const command *self)
     return EXIT_DONE;
 }
 
-/* ---- inspect -------------------------------------------------------------- */
+/* ---- inspect ------------------------------------------------------------- */
 
 static void print_value(const char *key, const json_t *value, int depth);
 

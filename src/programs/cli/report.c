@@ -48,7 +48,7 @@ int report_failure(ac_status status, const ac_error *error)
     return exit_code(status);
 }
 
-/* ---- JSON ----------------------------------------------------------------- */
+/* ---- JSON ---------------------------------------------------------------- */
 
 int print_json(json_t *json)
 {
@@ -95,7 +95,8 @@ json_t *json_text(const char *text, size_t n_bytes)
 
 static json_t *dollars_json(int64_t nanodollars)
 {
-    return nanodollars < 0 ? json_null() : json_real((double)nanodollars * 1e-9);
+    return nanodollars < 0 ? json_null()
+                           : json_real((double)nanodollars * 1e-9);
 }
 
 json_t *decision_json(const ac_decision *decision, const ac_engine *engine)
@@ -152,7 +153,7 @@ json_t *usage_json(const ac_usage *usage)
         "full_basis", basis[b]);
 }
 
-/* ---- numbers for people --------------------------------------------------- */
+/* ---- numbers for people -------------------------------------------------- */
 
 const char *format_dollars(char *out, int64_t nanodollars)
 {
@@ -191,7 +192,7 @@ const char *format_bytes(char *out, double bytes)
     return out;
 }
 
-/* ---- opening -------------------------------------------------------------- */
+/* ---- opening ------------------------------------------------------------- */
 
 void ledger_path(char *out, size_t capacity, const char *zoo)
 {
