@@ -123,8 +123,15 @@ static void show_basis(aci_page *page, const aci_ledger_basis *basis)
             basis->n_requests[AC_BASIS_ANALYTIC]).text);
 }
 
-static void show_warnings(aci_page *page, const ac_ledger_totals *t)
+static void show_warnings(aci_page *page, const ac_ledger_totals *t,
+                          const aci_ledger_basis *basis)
 {
+    if (basis->n_requests[AC_BASIS_ANALYTIC] > t->n_requests / 2)
+        aci_accountant_page_markup(
+            page, "<p class=\"warn\">Most of what full would have taken is "
+            "not measured: it is the most that this device could gain, and "
+            "the saving may be much smaller. Measure the zoo's ratios with "
+            "agentcompress bench.</p>\n");
     if (t->n_requests > 0 && t->n_requests < FEW_REQUESTS)
         aci_accountant_page_format(
             page, "<p class=\"warn\">From %d requests only: too few to "
@@ -167,7 +174,7 @@ static void show_headline(aci_page *page, const ac_ledger_totals *t,
                 t->n_unpriced < t->n_requests ? t->full_nanodollars
                                               : -1).text);
     show_basis(page, basis);
-    show_warnings(page, t);
+    show_warnings(page, t, basis);
     aci_accountant_page_markup(page, "</section>\n");
 }
 

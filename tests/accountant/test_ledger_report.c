@@ -1,6 +1,7 @@
 /* test_ledger_report.c - the page: whole, by itself, its text escaped, its
  * figures right. */
 #include <check.h>
+#include <math.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -11,6 +12,7 @@
 
 static aci_memory memory;
 static aci_model model;
+static int without_card; /* 1: int4 has no measured ratios */
 static char page[1 << 18];
 
 static void settle_some(const char *path, int n, const char *label)
@@ -22,6 +24,8 @@ static void settle_some(const char *path, int n, const char *label)
     options.ledger_path = path;
     model = small_model();
     strcpy(model.variants[SMALL_INT8].name, "<i>int8</i>");
+    if (without_card)
+        model.variants[SMALL_INT4].decode_ratio = NAN;
     ck_assert_int_eq(aci_accountant_open(&accountant, &memory, &model,
                                          &options, NULL), AC_OK);
     for (i = 0; i < n; i++) {
@@ -128,6 +132,16 @@ START_TEST(the_headline_is_of_settled_requests)
 }
 END_TEST
 
+START_TEST(what_was_not_measured_is_said_to_be_so)
+{
+    report(9, "x");
+    ck_assert(!has("is not measured: it is the most"));
+    without_card = 1;
+    report(9, "x");
+    ck_assert(has("is not measured: it is the most"));
+}
+END_TEST
+
 START_TEST(an_empty_ledger_has_a_page)
 {
     report(0, NULL);
@@ -207,6 +221,7 @@ Suite *test_ledger_report_suite(void)
     tcase_add_test(tests, hostile_text_stays_text);
     tcase_add_test(tests, the_page_is_whole_and_alone);
     tcase_add_test(tests, the_headline_is_of_settled_requests);
+    tcase_add_test(tests, what_was_not_measured_is_said_to_be_so);
     tcase_add_test(tests, an_empty_ledger_has_a_page);
     tcase_add_test(tests, a_report_that_cannot_be_written);
     tcase_add_test(tests, figures_have_units);
