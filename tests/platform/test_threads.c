@@ -1,5 +1,4 @@
-/* test_threads.c - the pool: every item once, from many callers, after
- * sleep. */
+/* test_threads.c - the pool: every item once, from many callers. */
 #include <check.h>
 #include <pthread.h>
 #include <stdatomic.h>

@@ -54,8 +54,7 @@ typedef struct aci_attention_tile {
     float scale;
 } aci_attention_tile;
 
-/* Rows; see rows_body.h. `out` of norm has room for n_padded, zeros behind
- * n. */
+/* Rows; see rows_body.h. norm puts zeros behind n, up to n_padded. */
 typedef struct aci_row_functions {
     void (*norm)(float *out, const float *x, const float *weight, int32_t n,
                  int32_t n_padded, float eps);

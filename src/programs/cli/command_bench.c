@@ -122,9 +122,9 @@ static void print_rows(const json_t *rows, const ac_engine_info *info,
 {
     size_t i;
 
-    printf("%s, %s, %u threads; prompt %u, generated %u, median (least) of "
+    printf("%s, %s; prompt %u, generated %u, median (least) of "
            "%u runs\n\n%-10s %22s %22s %10s %8s\n",
-           info->name, info->device, info->n_threads, a->n_prompt,
+           info->name, info->device, a->n_prompt,
            a->n_generate, a->n_runs, "variant", "prefill tokens/s",
            "decode tokens/s", "GB/s", "cost");
     for (i = 0; i < json_array_size(rows); i++) {
