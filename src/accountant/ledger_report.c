@@ -130,8 +130,8 @@ static void show_warnings(aci_page *page, const ac_ledger_totals *t,
         aci_accountant_page_markup(
             page, "<p class=\"warn\">Most of what full would have taken is "
             "not measured: it is the most that this device could gain, and "
-            "the saving may be much smaller. Measure the zoo's ratios with "
-            "agentcompress bench.</p>\n");
+            "the saving may be much smaller; agentcompress bench times the "
+            "variants against full.</p>\n");
     if (t->n_requests > 0 && t->n_requests < FEW_REQUESTS)
         aci_accountant_page_format(
             page, "<p class=\"warn\">From %d requests only: too few to "
