@@ -46,6 +46,7 @@ void aci_accountant_cost_table(aci_cost_table *out, const aci_model *model)
         for (int head = 0; head < 2; head++) {
             out->lines[i][0][head] = measure_line(model, i, 16, head);
             out->lines[i][1][head] = measure_line(model, i, 8, head);
+            out->lines[i][2][head] = measure_line(model, i, 32, head);
         }
 }
 
@@ -53,7 +54,9 @@ static const aci_cost_line *line_of(const aci_cost_table *table,
                                     int32_t variant, int32_t kv_bits,
                                     int with_head)
 {
-    return &table->lines[variant][kv_bits == 8][with_head];
+    int width = kv_bits == 32 ? 2 : kv_bits == 8;
+
+    return &table->lines[variant][width][with_head];
 }
 
 /* Sum of first + p * step over p in [from, from + n), p capped. */

@@ -26,7 +26,7 @@ typedef struct aci_cost_line {
 typedef struct aci_cost_table {
     const aci_model *model;
     uint64_t window;                 /* positions that still grow; 0: all */
-    aci_cost_line lines[AC_MAX_VARIANTS][2][2]; /* [kv_bits 8][with head] */
+    aci_cost_line lines[AC_MAX_VARIANTS][3][2]; /* [kv 16, 8, 32][with head] */
 } aci_cost_table;
 
 void aci_accountant_cost_table(aci_cost_table *out, const aci_model *model);
@@ -34,7 +34,7 @@ void aci_accountant_cost_table(aci_cost_table *out, const aci_model *model);
 /* What was evaluated. */
 typedef struct aci_work {
     int32_t variant, draft_variant;  /* draft_variant: -1 for none */
-    int32_t kv_bits;                 /* 8; anything else is 16 */
+    int32_t kv_bits;                 /* 32 or 8; anything else is 16 */
     uint64_t first_position;         /* of the prompt tokens evaluated */
     uint64_t prompt_tokens, generated_tokens;
     uint64_t draft_tokens, accepted_tokens;
