@@ -4,7 +4,9 @@
  *
  * TASKS.jsonl has one object per line with "prompt" and "answer". A variant
  * succeeds when the first line of its greedy answer is the expected one, white
- * space at the ends aside; with --contains, when it contains it. */
+ * space at the ends aside; with --contains, when it contains it. With
+ * --like-full the expected answer is the one that full gives, and tasks need no
+ * "answer": success then means "as good as full". */
 #include <ctype.h>
 #include <math.h>
 #include <stdlib.h>
@@ -15,7 +17,7 @@
 typedef struct outcome_arguments {
     open_arguments open;
     uint32_t max_tokens, limit;
-    bool contains, quiet;
+    bool contains, like_full, quiet;
 } outcome_arguments;
 
 /* One pass over the tasks. */
@@ -27,6 +29,7 @@ typedef struct labelling {
     ac_variant_info variants[AC_MAX_VARIANTS];
     uint64_t n_success[AC_MAX_VARIANTS];
     uint64_t n_tasks;
+    char *expected;          /* full's answer, with --like-full */
     FILE *out;
 } labelling;
 
@@ -75,16 +78,54 @@ static ac_status run_variant(bool *success, labelling *l, uint32_t variant,
     return status;
 }
 
-/* One task on every variant, written as one line. */
-static ac_status label_task(labelling *l, const json_t *task, ac_error *error)
+/* Full's own answer becomes the expected one. */
+static ac_status ask_full(labelling *l, const char *prompt, ac_error *error)
 {
-    const char *prompt = json_string_value(json_object_get(task, "prompt"));
-    const char *answer = json_string_value(json_object_get(task, "answer"));
-    json_t *outcome, *success = json_object();
-    uint32_t v;
-    ac_status status = AC_OK;
-    char *line;
+    static const char *const newline[] = { "\n" };
+    ac_generate_options options = AC_GENERATE_OPTIONS_INIT;
+    ac_result result = AC_RESULT_INIT;
+    ac_status status;
 
+    options.max_tokens = l->arguments->max_tokens;
+    options.variant = l->variants[l->info.full_variant].name;
+    options.stop = newline;
+    options.n_stop = 1;
+    status = ac_generate(&result, l->session, prompt, strlen(prompt),
+                         &options, error);
+    free(l->expected);
+    l->expected = status == AC_OK ? strdup(result.text) : NULL;
+    return status == AC_OK && l->expected == NULL ? AC_E_NO_MEMORY : status;
+}
+
+static ac_status write_outcome(labelling *l, const char *prompt,
+                               json_t *success)
+{
+    json_t *outcome = json_pack("{s:s, s:O}", "prompt", prompt, "success",
+                                success);
+    char *line = outcome ? json_dumps(outcome, JSON_COMPACT) : NULL;
+    ac_status status = AC_OK;
+
+    json_decref(outcome);
+    if (line == NULL)
+        status = AC_E_NO_MEMORY;
+    else if (fprintf(l->out, "%s\n", line) < 0)
+        status = AC_E_IO;
+    free(line);
+    return status;
+}
+
+/* One task on every variant, written as one line. */
+static ac_status label_task(labelling *l, const char *prompt,
+                            const char *answer, ac_error *error)
+{
+    json_t *success = json_object();
+    ac_status status = AC_OK;
+    uint32_t v;
+
+    if (l->arguments->like_full) {
+        status = ask_full(l, prompt, error);
+        answer = l->expected;
+    }
     for (v = 0; v < l->info.n_variants && status == AC_OK; v++) {
         bool good;
 
@@ -93,14 +134,9 @@ static ac_status label_task(labelling *l, const json_t *task, ac_error *error)
         json_object_set_new(success, l->variants[v].name,
                             json_integer(good ? 1 : 0));
     }
-    outcome = json_pack("{s:s, s:o}", "prompt", prompt, "success", success);
-    line = outcome ? json_dumps(outcome, JSON_COMPACT) : NULL;
-    json_decref(outcome);
-    if (status == AC_OK && line == NULL)
-        status = AC_E_NO_MEMORY;
-    if (status == AC_OK && fprintf(l->out, "%s\n", line) < 0)
-        status = AC_E_IO;
-    free(line);
+    if (status == AC_OK)
+        status = write_outcome(l, prompt, success);
+    json_decref(success);
     l->n_tasks++;
     return status;
 }
@@ -118,14 +154,19 @@ static ac_status label_file(labelling *l, FILE *tasks, ac_error *error)
                            l->arguments->limit, 0.0, (double)NAN };
         json_t *task = json_loads(line, 0, NULL);
 
-        if (!json_is_string(json_object_get(task, "prompt")) ||
-            !json_is_string(json_object_get(task, "answer"))) {
+        const char *prompt =
+            json_string_value(json_object_get(task, "prompt"));
+        const char *answer =
+            json_string_value(json_object_get(task, "answer"));
+
+        if (prompt == NULL ||
+            (answer == NULL && !l->arguments->like_full)) {
             snprintf(error->message, sizeof error->message,
                      "line %llu was no object with prompt and answer",
                      (unsigned long long)number);
             status = AC_E_FORMAT;
         } else {
-            status = label_task(l, task, error);
+            status = label_task(l, prompt, answer, error);
         }
         json_decref(task);
         at.seconds = progress_seconds();
@@ -174,6 +215,8 @@ int command_outcomes(int argc, char **argv, const command *self)
         { "limit", ARGUMENT_NUMBER, &a.limit, "N", "only the first N tasks" },
         { "contains", ARGUMENT_FLAG, &a.contains, NULL,
           "the answer need only contain the expected text" },
+        { "like-full", ARGUMENT_FLAG, &a.like_full, NULL,
+          "expect what full answers; tasks need no answer" },
         { "quiet", ARGUMENT_FLAG, &a.quiet, NULL, "no progress" },
         OPEN_ARGUMENTS(a.open),
     };
@@ -209,6 +252,7 @@ int command_outcomes(int argc, char **argv, const command *self)
     if (status == AC_OK)
         print_rates(&l);
     code = status == AC_OK ? EXIT_DONE : report_failure(status, &error);
+    free(l.expected);
     ac_session_close(l.session);
     ac_close(l.engine);
     return code;

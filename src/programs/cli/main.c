@@ -43,7 +43,8 @@ static const command commands[] = {
     { "outcomes", "ZOO TASKS.jsonl OUTCOMES.jsonl",
       "run every variant on tasks with known answers",
       "  agentcompress outcomes my.zoo tasks.jsonl outcomes.jsonl\n"
-      "  agentcompress outcomes my.zoo tasks.jsonl o.jsonl --contains\n",
+      "  agentcompress outcomes my.zoo tasks.jsonl o.jsonl --contains\n"
+      "  agentcompress outcomes my.zoo prompts.jsonl o.jsonl --like-full\n",
       command_outcomes },
     { "train-predictor", "OUTCOMES.jsonl PREDICTOR",
       "learn which prompts each variant can answer",
