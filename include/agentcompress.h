@@ -618,6 +618,34 @@ AC_API ac_status ac_compress(const char *checkpoint, const char *zoo,
                              const ac_compress_options *options,
                              ac_error *error);
 
+typedef struct ac_measure_options {
+    uint32_t struct_size;
+    uint32_t n_threads;           /* 0: one per core */
+    const char *device;           /* as in ac_open_options */
+    const char *text_path;        /* UTF-8 text to judge by; NULL: none */
+    uint32_t n_prompt;            /* tokens per prefill; 0: 128 */
+    uint32_t n_generate;          /* tokens per decode; 0: 32 */
+    uint32_t n_runs;              /* of each variant, 1-64; 0: 5 */
+    uint32_t reserved;            /* must be 0 */
+    ac_progress_callback on_progress;
+    void *progress_user;
+} ac_measure_options;
+
+#define AC_MEASURE_OPTIONS_INIT { sizeof(ac_measure_options), 0, NULL, NULL, \
+                                  0, 0, 0, 0, NULL, NULL }
+
+/* ac_measure: time every variant of a zoo on this machine, and write what came
+ * out into its card, where routing and the accountant read it: seconds relative
+ * to full, prefill and decode apart; with text_path also the divergence from
+ * full and the perplexity. Figures of another machine are replaced.
+ *
+ * Returns     AC_OK; AC_E_ARGUMENT (a checkpoint has no card), AC_E_CANCELLED
+ *             and whatever ac_open returns; the card is then as it was.
+ *             Since 0.1. */
+AC_API ac_status ac_measure(const char *zoo,
+                            const ac_measure_options *options,
+                            ac_error *error);
+
 typedef struct ac_train_options {
     uint32_t struct_size;
     uint32_t n_prefix_tokens;     /* 10-15; 0: 15 */

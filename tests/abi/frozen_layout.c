@@ -286,6 +286,18 @@ AT(ac_compress_options, on_log, 56);
 AT(ac_compress_options, log_user, 64);
 AT(ac_compress_options, seed, 72);
 
+SIZE(ac_measure_options, 56);
+AT(ac_measure_options, struct_size, 0);
+AT(ac_measure_options, n_threads, 4);
+AT(ac_measure_options, device, 8);
+AT(ac_measure_options, text_path, 16);
+AT(ac_measure_options, n_prompt, 24);
+AT(ac_measure_options, n_generate, 28);
+AT(ac_measure_options, n_runs, 32);
+AT(ac_measure_options, reserved, 36);
+AT(ac_measure_options, on_progress, 40);
+AT(ac_measure_options, progress_user, 48);
+
 SIZE(ac_train_options, 40);
 AT(ac_train_options, struct_size, 0);
 AT(ac_train_options, n_prefix_tokens, 4);

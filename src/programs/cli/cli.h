@@ -139,6 +139,7 @@ void ledger_path(char *out, size_t capacity, const char *zoo);
 /* ---- commands ------------------------------------------------------------ */
 
 int command_compress(int argc, char **argv, const command *self);
+int command_measure(int argc, char **argv, const command *self);
 int command_run(int argc, char **argv, const command *self);
 int command_chat(int argc, char **argv, const command *self);
 int command_route(int argc, char **argv, const command *self);

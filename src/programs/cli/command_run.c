@@ -107,6 +107,9 @@ static void print_summary(const ac_result *result)
 {
     const ac_usage *u = result->usage;
     const ac_decision *d = result->decision;
+    static const char *const basis[] = { "unknown", "which ran",
+                                         "by measured ratios",
+                                         "by bytes and operations" };
     double decode = (double)u->decode_nanoseconds * 1e-9;
     char route[32], prefill[32], own[32], full[32];
 
@@ -123,9 +126,10 @@ static void print_summary(const ac_result *result)
     if (u->draft_tokens > 0)
         fprintf(stderr, "  drafted   %u, of which %u kept\n", u->draft_tokens,
                 u->accepted_tokens);
-    fprintf(stderr, "  cost      %s; on full %s",
+    fprintf(stderr, "  cost      %s; on full %s, %s",
             format_dollars(own, u->nanodollars),
-            format_dollars(full, u->full_nanodollars));
+            format_dollars(full, u->full_nanodollars),
+            basis[u->full_basis < 4 ? u->full_basis : 0]);
     if (u->nanodollars >= 0 && u->full_nanodollars > 0)
         fprintf(stderr, " (%+.0f%%)",
                 100.0 * ((double)u->nanodollars /

@@ -57,6 +57,45 @@ int command_compress(int argc, char **argv, const command *self)
     return EXIT_DONE;
 }
 
+int command_measure(int argc, char **argv, const command *self)
+{
+    ac_measure_options options = AC_MEASURE_OPTIONS_INIT;
+    progress_state progress = { .line_open = false };
+    const argument table[] = {
+        { "text", ARGUMENT_TEXT, &options.text_path, "FILE",
+          "text to judge by: divergence from full, perplexity" },
+        { "device", ARGUMENT_TEXT, &options.device, "D",
+          "auto, cpu, or cuda:N" },
+        { "threads", ARGUMENT_NUMBER, &options.n_threads, "N",
+          "threads (one per core)" },
+        { "prompt", ARGUMENT_NUMBER, &options.n_prompt, "N",
+          "tokens per prefill (128)" },
+        { "generate", ARGUMENT_NUMBER, &options.n_generate, "N",
+          "tokens per decode (32)" },
+        { "runs", ARGUMENT_NUMBER, &options.n_runs, "N",
+          "of each variant (5)" },
+        { "quiet", ARGUMENT_FLAG, &progress.quiet, NULL, "no progress" },
+    };
+    ac_error error = AC_ERROR_INIT;
+    const char *zoo;
+    ac_status status;
+    int code = parse_arguments(argc, argv, self, table,
+                               sizeof table / sizeof *table, &zoo, 1, 1);
+
+    if (code >= 0)
+        return code;
+    options.on_progress = draw_progress;
+    options.progress_user = &progress;
+    status = ac_measure(zoo, &options, &error);
+    end_progress(&progress);
+    if (status != AC_OK)
+        return report_failure(status, &error);
+    if (!progress.quiet)
+        fprintf(stderr, "the card of %s has the figures; see: agentcompress "
+                "inspect %s\n", zoo, zoo);
+    return EXIT_DONE;
+}
+
 static json_t *report_json(const ac_train_report *r)
 {
     return json_pack(

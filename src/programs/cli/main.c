@@ -40,6 +40,10 @@ static const command commands[] = {
       "  agentcompress score my.zoo 'Once upon a time there was'\n"
       "  agentcompress score my.zoo --variant int4 --file text.txt\n",
       command_score },
+    { "measure", "ZOO", "time the variants here, and write it into the card",
+      "  agentcompress measure my.zoo\n"
+      "  agentcompress measure my.zoo --text sample.txt\n",
+      command_measure },
     { "outcomes", "ZOO TASKS.jsonl OUTCOMES.jsonl",
       "run every variant on tasks with known answers",
       "  agentcompress outcomes my.zoo tasks.jsonl outcomes.jsonl\n"
