@@ -90,8 +90,7 @@ static ac_status generate(request *r, ac_error *error)
     ac_status status, ended;
 
     r->device_began = aci_platform_monotonic_nanoseconds();
-    status = aci_api_answer_begin(session->answer, session->engine->tokenizer,
-                                  &r->options, error);
+    status = aci_api_answer_begin(session->answer, &r->options, error);
     if (status == AC_OK)
         status = aci_engine_prefill(&r->counts, session->session,
                                     session->prompt.ids, session->prompt.n,

@@ -49,7 +49,8 @@ ac_status ac_session_open(ac_session **out, ac_engine *engine,
                                      own.n_context, own.kv_bits, error);
     if (status == AC_OK)
         status = aci_api_answer_create(&session->answer, &engine->memory,
-                                       own.n_context, error);
+                                       engine->tokenizer, own.n_context,
+                                       error);
     if (status == AC_OK)
         *out = session;
     else

@@ -1,9 +1,8 @@
 /* answer.c - see answer.h.
  *
- * Bytes of tokens are put together to whole UTF-8 characters (bytes that are
- * not UTF-8 become U+FFFD, so that what the caller gets is always text). Text
- * that could be the beginning of a stop string is held back until it is clear
- * that it is not. */
+ * The tokenizer's stream gives whole characters, so that what the caller gets
+ * is always text. Text that could be the beginning of a stop string is held
+ * back until it is clear that it is not. */
 #include "api/answer.h"
 
 #include <stdbool.h>
@@ -18,8 +17,7 @@ struct aci_answer {
     char *text;                   /* [capacity] whole characters, then NUL */
     size_t n_bytes, capacity;
     size_t n_sent;                /* of those, given to on_text */
-    uint8_t pending[4];           /* a character not yet complete */
-    size_t n_pending;
+    aci_tokenizer_stream *stream;
     int32_t *tokens;              /* [n_context] */
     float *logprobs;              /* [n_context] */
     ac_logprob *top;              /* [n_context, n_logprobs] */
@@ -28,14 +26,17 @@ struct aci_answer {
 };
 
 ac_status aci_api_answer_create(aci_answer **out, aci_memory *memory,
+                                const aci_tokenizer *tokenizer,
                                 uint32_t n_context, ac_error *error)
 {
     aci_answer *answer = aci_platform_alloc_zeroed(memory, 1, sizeof *answer);
+    ac_status status;
 
     *out = NULL;
     if (answer == NULL)
         return aci_platform_fail_memory(error, "the answer");
     answer->memory = memory;
+    answer->tokenizer = tokenizer;
     answer->n_context = n_context;
     answer->capacity = 8 * (size_t)n_context + 64;
     answer->text = aci_platform_alloc(memory, answer->capacity);
@@ -43,18 +44,23 @@ ac_status aci_api_answer_create(aci_answer **out, aci_memory *memory,
                                               sizeof(int32_t));
     answer->logprobs = aci_platform_alloc_array(memory, n_context,
                                                 sizeof(float));
-    if (answer->text && answer->tokens && answer->logprobs) {
+    if (answer->text && answer->tokens && answer->logprobs)
+        status = aci_tokenizer_stream_open(&answer->stream, memory, tokenizer,
+                                           0, 0, error);
+    else
+        status = aci_platform_fail_memory(error, "the answer");
+    if (status == AC_OK)
         *out = answer;
-        return AC_OK;
-    }
-    aci_api_answer_free(answer);
-    return aci_platform_fail_memory(error, "the answer");
+    else
+        aci_api_answer_free(answer);
+    return status;
 }
 
 void aci_api_answer_free(aci_answer *answer)
 {
     if (answer == NULL)
         return;
+    aci_tokenizer_stream_close(answer->stream);
     aci_platform_free(answer->memory, answer->text);
     aci_platform_free(answer->memory, answer->tokens);
     aci_platform_free(answer->memory, answer->logprobs);
@@ -63,13 +69,12 @@ void aci_api_answer_free(aci_answer *answer)
 }
 
 ac_status aci_api_answer_begin(aci_answer *answer,
-                               const aci_tokenizer *tokenizer,
                                const ac_generate_options *options,
                                ac_error *error)
 {
-    answer->tokenizer = tokenizer;
     answer->options = options;
-    answer->n_bytes = answer->n_sent = answer->n_pending = 0;
+    aci_tokenizer_stream_reset(answer->stream);
+    answer->n_bytes = answer->n_sent = 0;
     answer->text[0] = '\0';
     answer->n_tokens = 0;
     answer->out_of_memory = false;
@@ -85,88 +90,33 @@ ac_status aci_api_answer_begin(aci_answer *answer,
     return AC_OK;
 }
 
-/* ---- characters ---------------------------------------------------------- */
+/* ---- text ---------------------------------------------------------- */
 
-static void append(aci_answer *answer, const void *bytes, size_t n)
+static void append(aci_answer *answer, const char *text, size_t n)
 {
     if (answer->n_bytes + n + 1 > answer->capacity) {
         size_t larger = 2 * (answer->capacity + n);
-        char *text = aci_platform_realloc(answer->memory, answer->text,
-                                          larger);
+        char *grown = aci_platform_realloc(answer->memory, answer->text,
+                                           larger);
 
-        if (text == NULL) {
+        if (grown == NULL) {
             answer->out_of_memory = true;
             return;
         }
-        answer->text = text;
+        answer->text = grown;
         answer->capacity = larger;
     }
-    memcpy(answer->text + answer->n_bytes, bytes, n);
+    memcpy(answer->text + answer->n_bytes, text, n);
     answer->n_bytes += n;
     answer->text[answer->n_bytes] = '\0';
 }
 
-static void append_replacement(aci_answer *answer)
-{
-    append(answer, "\xEF\xBF\xBD", 3);
-    answer->n_pending = 0;
-}
-
-/* Bytes a character has, from its first; 0: not a first byte. */
-static size_t character_length(uint8_t first)
-{
-    if (first < 0x80)
-        return 1;
-    if (first >= 0xC2 && first <= 0xDF)
-        return 2;
-    if (first >= 0xE0 && first <= 0xEF)
-        return 3;
-    if (first >= 0xF0 && first <= 0xF4)
-        return 4;
-    return 0;
-}
-
-/* Second bytes that would spell a surrogate, an overlong form or a number
- * above U+10FFFF are refused along with those that continue nothing. */
-static bool continues(const uint8_t *pending, size_t n, uint8_t byte)
-{
-    if (byte < 0x80 || byte > 0xBF)
-        return false;
-    if (n > 1)
-        return true;
-    return !(pending[0] == 0xE0 && byte < 0xA0) &&
-           !(pending[0] == 0xED && byte > 0x9F) &&
-           !(pending[0] == 0xF0 && byte < 0x90) &&
-           !(pending[0] == 0xF4 && byte > 0x8F);
-}
-
-static void add_byte(aci_answer *answer, uint8_t byte)
-{
-    if (answer->n_pending > 0 &&
-        !continues(answer->pending, answer->n_pending, byte))
-        append_replacement(answer);
-    if (answer->n_pending == 0 && character_length(byte) == 0) {
-        append_replacement(answer);
-        return;
-    }
-    answer->pending[answer->n_pending++] = byte;
-    if (answer->n_pending == character_length(answer->pending[0])) {
-        append(answer, answer->pending, answer->n_pending);
-        answer->n_pending = 0;
-    }
-}
-
 static void add_piece(aci_answer *answer, int32_t token)
 {
-    char piece[512];
-    size_t n = aci_tokenizer_piece(piece, sizeof piece, answer->tokenizer,
-                                   token, 0);
-    size_t i;
+    size_t n;
+    const char *text = aci_tokenizer_stream_push(&n, answer->stream, token);
 
-    if (n > sizeof piece) /* pieces are far shorter; keep what fits */
-        n = sizeof piece;
-    for (i = 0; i < n; i++)
-        add_byte(answer, (uint8_t)piece[i]);
+    append(answer, text, n);
 }
 
 /* ---- stop strings -------------------------------------------------------- */
@@ -247,7 +197,7 @@ uint32_t aci_api_answer_add(aci_answer *answer, int32_t token, float logprob,
     stop = find_stop(answer, from);
     if (stop < answer->n_bytes) {
         answer->n_bytes = stop;
-        answer->n_pending = 0;
+        aci_tokenizer_stream_reset(answer->stream);
         answer->text[stop] = '\0';
         return AC_STOP_STRING;
     }
@@ -258,8 +208,10 @@ uint32_t aci_api_answer_add(aci_answer *answer, int32_t token, float logprob,
 
 ac_status aci_api_answer_end(aci_answer *answer, ac_error *error)
 {
-    if (answer->n_pending > 0)
-        append_replacement(answer);
+    size_t n;
+    const char *text = aci_tokenizer_stream_finish(&n, answer->stream);
+
+    append(answer, text, n);
     if (answer->out_of_memory)
         return aci_platform_fail_memory(error, "the answer's text");
     send(answer, answer->n_bytes);

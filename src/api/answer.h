@@ -9,13 +9,14 @@
 
 typedef struct aci_answer aci_answer;
 
+/* The tokenizer must outlive it. */
 ac_status aci_api_answer_create(aci_answer **out, aci_memory *memory,
+                                const aci_tokenizer *tokenizer,
                                 uint32_t n_context, ac_error *error);
 void aci_api_answer_free(aci_answer *answer);
 
 /* Starts empty. `options` must outlive the answer's writing. */
 ac_status aci_api_answer_begin(aci_answer *answer,
-                               const aci_tokenizer *tokenizer,
                                const ac_generate_options *options,
                                ac_error *error);
 
