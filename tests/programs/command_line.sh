@@ -1,0 +1,105 @@
+#!/bin/sh
+# Every command of the program on a small zoo: what it prints parses, exit
+# codes are the documented ones, and what was asked for has happened.
+set -eu
+name=programs/command_line
+program=$PWD/$BUILD/agentcompress
+work=$PWD/$BUILD/tests/programs/command_line
+rm -rf "$work"
+mkdir -p "$work"
+cd "$work"
+
+fail() {
+    echo "FAIL $name: $*"
+    exit 1
+}
+
+# expect CODE ARGUMENTS...: runs the program; output in ./out, messages in ./err
+expect() {
+    wanted=$1
+    shift
+    code=0
+    timeout 60 "$program" "$@" > out 2> err < /dev/null || code=$?
+    [ "$code" = "$wanted" ] || {
+        cat out err
+        fail "$* gave $code, not $wanted"
+    }
+}
+
+is_json() {
+    python3 -c 'import json, sys; json.load(open(sys.argv[1]))' "$1" ||
+        fail "$2 printed no JSON"
+}
+
+if ! command -v python3 > /dev/null; then
+    echo "SKIP $name: no python3 to read JSON with"
+    exit 0
+fi
+
+expect 0 --help
+expect 0 --version
+expect 1
+expect 1 no-such-command
+expect 1 run
+expect 1 run zoo prompt --no-such-option
+expect 0 run --help
+expect 2 run nowhere.zoo prompt
+expect 0 compress synthetic:tiny z.zoo --quiet
+expect 1 compress synthetic:tiny z.zoo --quiet          # it exists
+expect 0 compress synthetic:tiny z.zoo --quiet --overwrite
+expect 2 compress synthetic:no-such-shape y.zoo
+expect 2 compress nowhere y.zoo
+[ ! -e y.zoo ] || fail "a failed compress left something"
+
+expect 0 inspect z.zoo --json
+is_json out inspect
+expect 0 run z.zoo --max-tokens 5 --ignore-end hello
+grep -q variant err || fail "run printed no table"
+expect 0 run z.zoo --json --variant int4 --max-tokens 5 --logprobs 2 hello
+is_json out "run --json"
+expect 0 run z.zoo --temperature 1 --seed 3 --max-tokens 20 --quiet hello
+cp out first
+expect 0 run z.zoo --temperature 1 --seed 3 --max-tokens 20 --quiet hello
+cmp -s out first || fail "the same seed gave another text"
+expect 2 run z.zoo --variant int3 hello
+expect 1 run z.zoo --temperature 5 hello
+expect 4 run z.zoo --context 8 "a prompt of more than eight bytes"
+expect 0 route z.zoo --json hello
+is_json out route
+expect 0 tokenize z.zoo --json "hi there"
+is_json out tokenize
+expect 0 score z.zoo --variant int4 --json "some text to score"
+is_json out score
+expect 0 measure z.zoo --quiet --runs 1 --prompt 8 --generate 4
+expect 0 bench z.zoo --json --runs 1 --prompt 8 --generate 4
+is_json out bench
+expect 0 ledger z.zoo
+expect 0 ledger z.zoo --json --by reason
+is_json out "ledger --json"
+expect 0 ledger z.zoo --entries
+is_json out "ledger --entries"
+expect 0 ledger z.zoo --feedback 1 --success 1
+expect 2 ledger z.zoo --feedback 4711
+expect 0 ledger z.zoo --csv --by day
+expect 0 ledger z.zoo --report report.html
+grep -q '</html>' report.html || fail "the report is not whole"
+expect 2 ledger nowhere.zoo
+
+i=0
+while [ $i -lt 80 ]; do
+    echo "{\"prompt\": \"task $i of $((i % 7)) kinds\", \"answer\": \"x\"}"
+    i=$((i + 1))
+done > tasks.jsonl
+expect 0 outcomes z.zoo tasks.jsonl outcomes.jsonl --like-full --quiet \
+    --max-tokens 3
+[ "$(wc -l < outcomes.jsonl)" = 80 ] || fail "outcomes lost tasks"
+expect 0 train-predictor outcomes.jsonl p.acp --quiet --epochs 2 --json
+is_json out train-predictor
+expect 0 inspect p.acp --json
+is_json out "inspect PREDICTOR"
+echo 'no JSON' > bad.jsonl
+expect 3 train-predictor bad.jsonl q.acp --quiet
+expect 3 outcomes z.zoo bad.jsonl o.jsonl --quiet
+printf 'garbage' > z.zoo/weights.acw
+expect 3 run z.zoo hello
+echo "ok $name"
