@@ -16,8 +16,9 @@ double roof_read(aci_pool *pool, const uint8_t *bytes, size_t n_bytes);
  * second of vpdpbusd on 64-byte registers, all threads; 0 without AVX-512. */
 double roof_multiply(aci_pool *pool);
 
-/* For roofs.c: the loop of one thread. */
+/* For roofs.c: the loops of one thread; `at` to `end` in steps of 256. */
 void roof_multiply_loop(int64_t n_rounds);
+uint64_t roof_read_loop(const uint8_t *at, const uint8_t *end);
 enum { ROOF_OPERATIONS_PER_ROUND = 16 * 128 };
 
 #endif
