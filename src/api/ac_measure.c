@@ -98,7 +98,7 @@ static ac_status open_zoo(measuring *m, ac_error *error)
     return ac_session_open(&m->session, m->engine, &session, error);
 }
 
-/* ---- speed ---------------------------------------------------------------- */
+/* ---- speed --------------------------------------------------------------- */
 
 /* One prompt of made-up tokens through the engine itself: what is timed is the
  * model, not the tokenizer or the ledger. */
@@ -184,7 +184,7 @@ static ac_status measure_speed(measuring *m, ac_error *error)
     return AC_OK;
 }
 
-/* ---- quality -------------------------------------------------------------- */
+/* ---- quality ------------------------------------------------------------- */
 
 static double log_sum_exp(const float *x, size_t n)
 {
@@ -312,7 +312,7 @@ static ac_status measure_quality(measuring *m, ac_error *error)
     return status;
 }
 
-/* ---- the door ------------------------------------------------------------- */
+/* ---- the door ------------------------------------------------------------ */
 
 static void forget_figures(measuring *m)
 {
