@@ -1,0 +1,110 @@
+/* network.h - a model that can be trained: its parameters, and the forward and
+ * backward passes written out. Any architecture the runtime loads: RMSNorm,
+ * rotary positions, grouped-query attention, gated feed-forward, biases, q/k
+ * norm, tied or separate embeddings. Everything float32.
+ *
+ * A batch is a row of tokens in which documents lie end to end; attention
+ * never crosses from one to the next and positions restart at 0. The head is
+ * computed only for rows that have a target. */
+#ifndef ACI_WORKSHOP_NETWORK_H
+#define ACI_WORKSHOP_NETWORK_H
+
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+
+#include "model/checkpoint.h"
+#include "model/shape.h"
+#include "platform/memory.h"
+#include "platform/threads.h"
+
+typedef struct aci_network aci_network;
+
+enum aci_trainable {
+    ACI_TRAIN_ALL = 0,
+    ACI_TRAIN_SMALL = 1,   /* norms, biases */
+    ACI_TRAIN_LORA = 2,    /* W + (alpha / rank) B A on chosen matrices */
+    ACI_TRAIN_FACTORS = 3, /* matrices given as U V, the factors themselves */
+    ACI_TRAIN_BLOCK = 4    /* all of layer `block` only */
+};
+
+typedef struct aci_network_options {
+    int32_t trainable;       /* aci_trainable */
+    int32_t rank;            /* lora, factors */
+    float alpha;             /* lora */
+    uint32_t matrices;       /* bit set of q 1, k 2, v 4, o 8, gate 16, up 32,
+                                down 64; 0: all seven */
+    int32_t block;
+    int32_t max_tokens;      /* of a batch */
+    int32_t max_targets;     /* rows with a target at once in the head; 0: a
+                                size that bounds memory */
+    bool recompute;          /* keep only each layer's input, compute the rest
+                                again in the backward pass */
+} aci_network_options;
+
+/* One tensor of the network. Gradients accumulate until cleared. */
+typedef struct aci_parameter {
+    char name[48];           /* "0.q", "embed", "0.q.lora_a" */
+    float *value;            /* [n_rows, n_columns] */
+    float *gradient;         /* the same; NULL when frozen */
+    int64_t n_rows, n_columns;
+    bool decays;             /* weight decay applies: matrices, not norms */
+} aci_parameter;
+
+typedef struct aci_batch {
+    const int32_t *tokens;   /* [n_tokens] */
+    const int32_t *targets;  /* [n_tokens]; -1: no loss at this row */
+    const int32_t *starts;   /* [n_documents + 1], first 0, last n_tokens */
+    int32_t n_tokens, n_documents;
+} aci_batch;
+
+enum aci_loss { ACI_LOSS_CROSS_ENTROPY, ACI_LOSS_KL, ACI_LOSS_BLOCK_MSE };
+
+typedef struct aci_objective {
+    int32_t loss;                /* aci_loss */
+    float temperature;           /* KL: both sides are divided by it */
+    const float *teacher_logits; /* KL: [rows with a target, n_vocab] */
+    const float *block_input;    /* block MSE: [n_tokens, n_embd] */
+    const float *block_target;   /* block MSE: [n_tokens, n_embd] */
+} aci_objective;
+
+ac_status aci_workshop_network_create(aci_network **out, aci_memory *memory,
+                                      aci_pool *pool, const aci_shape *shape,
+                                      const aci_network_options *options,
+                                      ac_error *error);
+void aci_workshop_network_free(aci_network *network);
+
+/* Normal(0, 0.02), residual outputs (o, down) divided by sqrt(2 n_layer),
+ * norms 1, biases 0; the same seed gives the same weights. */
+void aci_workshop_network_initialise(aci_network *network, uint64_t seed);
+
+ac_status aci_workshop_network_load(aci_network *network,
+                                    const aci_checkpoint *checkpoint,
+                                    ac_error *error);
+
+size_t aci_workshop_network_count(const aci_network *network);
+const aci_parameter *aci_workshop_network_at(const aci_network *network,
+                                             size_t i);
+const aci_shape *aci_workshop_network_shape(const aci_network *network);
+void aci_workshop_network_clear(aci_network *network); /* gradients to 0 */
+
+/* The loss summed over rows that have a target (cross-entropy in nats), and
+ * how many those are. AC_E_NUMERIC names the layer where values stopped being
+ * finite. With `weight` not 0 gradients += weight * d(loss sum). */
+ac_status aci_workshop_network_step(aci_network *network, double *loss,
+                                    int64_t *n_targets,
+                                    const aci_batch *batch,
+                                    const aci_objective *objective,
+                                    float weight, ac_error *error);
+
+/* Logits of rows that have a target, in row order, [n, n_vocab]. */
+ac_status aci_workshop_network_logits(aci_network *network, float *logits,
+                                      const aci_batch *batch,
+                                      ac_error *error);
+
+/* Multiply-accumulate operations times two, forward and backward, of a batch:
+ * what the share of the matrix rate is computed from. */
+double aci_workshop_network_operations(const aci_network *network,
+                                       const aci_batch *batch);
+
+#endif
