@@ -1,0 +1,336 @@
+/* request_literature.c - supplied findings become a short review with markers.
+ *
+ *     level 0  two studies that agree
+ *     level 1  three, of which one may disagree, and the largest effect
+ *     level 2  four, one of them about something else, to be left out
+ *     level 3  four or five that conflict; the largest study has the last word
+ *
+ * When an earlier step stated a hypothesis, the review says instead which
+ * sources support and which contradict it: a wrong hypothesis turns the answer
+ * around. */
+#include <stdio.h>
+#include <string.h>
+
+#include "workshop/evaluate/request.h"
+
+enum { UP, DOWN, NONE, N_FINDINGS };
+
+static const char *const verbs[N_FINDINGS][3] = {
+    { "raised", "increased", "boosted" },
+    { "lowered", "reduced", "cut" },
+    { "did not change", "left unchanged", "had no effect on" }
+};
+
+static int32_t finding_of(const aci_study *s)
+{
+    return s->sign > 0 ? UP : s->sign < 0 ? DOWN : NONE;
+}
+
+/* ---- the studies --------------------------------------------------------- */
+
+static bool same_number(const aci_study *studies, int32_t n, int32_t i)
+{
+    int32_t j;
+
+    for (j = 0; j < n; j++) {
+        if (j != i && (studies[j].percent == studies[i].percent ||
+                       studies[j].n_counted == studies[i].n_counted ||
+                       studies[j].authors[0].family ==
+                           studies[i].authors[0].family))
+            return true;
+    }
+    return false;
+}
+
+/* How many agree with the topic's sign, oppose it, or found nothing. */
+static void draw_signs(aci_request *request)
+{
+    aci_topic *t = request->topic;
+    int32_t i;
+
+    for (i = 0; i < t->n_studies; i++) {
+        aci_study *s = &t->studies[i];
+        int32_t dice = aci_workshop_request_below(request, 100);
+
+        s->sign = t->sign;
+        if (request->level > 0 && dice < 30)
+            s->sign = -t->sign;
+        else if (request->level > 1 && dice < 45)
+            s->sign = 0;
+    }
+    t->studies[aci_workshop_request_below(request, t->n_studies)].sign =
+        t->sign;
+    if (request->level == 3) /* there is a dispute */
+        t->studies[t->studies[0].sign == t->sign].sign = -t->sign;
+}
+
+static void draw_studies(aci_request *request)
+{
+    aci_topic *t = request->topic;
+    int32_t i;
+
+    t->n_studies = request->level == 0   ? 2
+                   : request->level == 3 ? aci_workshop_request_between(
+                                               request, 4, 5)
+                                         : request->level + 2;
+    for (i = 0; i < t->n_studies; i++) {
+        do {
+            aci_workshop_request_study(&t->studies[i], request,
+                                       1 + aci_workshop_request_below(request,
+                                                                      2));
+            t->studies[i].percent =
+                aci_workshop_request_between(request, 3, 48);
+            t->studies[i].n_counted =
+                aci_workshop_request_between(request, 4, 96) * 5;
+        } while (same_number(t->studies, i + 1, i));
+    }
+    draw_signs(request);
+    if (request->level == 2)
+        t->studies[aci_workshop_request_below(request, t->n_studies)]
+            .off_topic = 1;
+}
+
+static void add_study(aci_request *request, int32_t i)
+{
+    const aci_topic *t = request->topic;
+    const aci_study *s = &t->studies[i];
+    const char *predictor = s->off_topic ? t->rival : t->predictor;
+    const char *verb =
+        verbs[finding_of(s)][aci_workshop_request_below(request, 3)];
+    bool turned = strcmp(verb, "left unchanged") == 0;
+    aci_text *out = &request->prompt;
+
+    aci_workshop_text_add(out, "[%d] %s (%d), %d %s: %s ", i + 1,
+                          s->authors[0].family, s->year, s->n_counted,
+                          request->domain->counted, predictor);
+    if (turned)
+        aci_workshop_text_add(out, "left %s unchanged", t->outcome->name);
+    else
+        aci_workshop_text_add(out, "%s %s", verb, t->outcome->name);
+    if (s->sign != 0)
+        aci_workshop_text_add(out, " by %d%%", s->percent);
+    aci_workshop_text_add(out, ".\n");
+}
+
+/* ---- the answer and its claims ------------------------------------------- */
+
+typedef struct review {
+    json_t *claims, *ignore;
+    int32_t n_sources; /* relevant ones */
+} review;
+
+/* "[1][3]" of the relevant studies with that finding; its JSON list. */
+static json_t *markers(char out[32], const aci_topic *t, int32_t finding)
+{
+    json_t *list = json_array();
+    int32_t i, at = 0;
+
+    out[0] = '\0';
+    for (i = 0; i < t->n_studies; i++) {
+        if (!t->studies[i].off_topic && finding_of(&t->studies[i]) == finding) {
+            at += snprintf(out + at, 32 - (size_t)at, "[%d]", (int)i + 1);
+            json_array_append_new(list, json_integer(i + 1));
+        }
+    }
+    return list;
+}
+
+static void note_cited(aci_topic *t, const json_t *list)
+{
+    size_t n = json_array_size(list);
+
+    if (n == 0)
+        return;
+    if (t->first_cited == 0)
+        t->first_cited =
+            (int32_t)json_integer_value(json_array_get(list, 0));
+    t->last_cited =
+        (int32_t)json_integer_value(json_array_get(list, n - 1));
+}
+
+static void add_claim(review *out, const char *words, json_t *list,
+                      const char *one_number)
+{
+    json_t *any = json_array(), *numbers = json_array();
+    const char *end;
+
+    for (; *words != '\0'; words = *end == '\0' ? end : end + 1) {
+        end = strchr(words, '|');
+        if (end == NULL)
+            end = words + strlen(words);
+        json_array_append_new(any,
+                              json_stringn(words, (size_t)(end - words)));
+    }
+    if (one_number != NULL)
+        json_array_append_new(numbers, json_string(one_number));
+    json_array_append_new(out->claims,
+                          json_pack("{s:o, s:o, s:o}", "any", any, "markers",
+                                    list, "numbers", numbers));
+}
+
+static void write_findings(aci_request *request, review *out)
+{
+    static const char *const accepted[N_FINDINGS] = {
+        "raised|increased|boosted|rose|higher",
+        "lowered|reduced|cut|decreased|fell|lower",
+        "did not change|unchanged|no effect|no change"
+    };
+    aci_topic *t = request->topic;
+    char marks[32];
+    int32_t i;
+    bool first = true;
+
+    for (i = 0; i < N_FINDINGS; i++) {
+        json_t *list = markers(marks, t, i);
+
+        if (json_array_size(list) == 0) {
+            json_decref(list);
+            continue;
+        }
+        if (first)
+            aci_workshop_text_sentence(&request->answer, "%s %s %s %s.",
+                                       t->predictor, verbs[i][0],
+                                       t->outcome->name, marks);
+        else
+            aci_workshop_text_add(&request->answer, " It %s %s %s.",
+                                  verbs[i][0], t->outcome->name, marks);
+        first = false;
+        note_cited(t, list);
+        add_claim(out, accepted[i], list, NULL);
+    }
+}
+
+/* "The largest effect was 12% [1]." or the study with most plots. */
+static void write_weight(aci_request *request, review *out)
+{
+    aci_topic *t = request->topic;
+    int32_t best = -1, i;
+    char value[24];
+    bool by_count = request->level == 3;
+
+    for (i = 0; i < t->n_studies; i++) {
+        const aci_study *s = &t->studies[i];
+
+        if (s->off_topic || (!by_count && s->sign == 0))
+            continue;
+        if (best < 0 ||
+            (by_count ? s->n_counted > t->studies[best].n_counted
+                      : s->percent > t->studies[best].percent))
+            best = i;
+    }
+    if (best < 0)
+        return;
+    t->last_cited = best + 1;
+    if (by_count) {
+        aci_workshop_number_text(value, t->studies[best].n_counted, 0);
+        aci_workshop_text_add(&request->answer,
+                              " The largest study had %s %s [%d].", value,
+                              request->domain->counted, best + 1);
+        add_claim(out, "largest|biggest", json_pack("[i]", best + 1), value);
+    } else {
+        aci_workshop_number_text(value, t->studies[best].percent, 0);
+        aci_workshop_text_add(&request->answer,
+                              " The largest effect was %s%% [%d].", value,
+                              best + 1);
+        add_claim(out, "largest|strongest|biggest",
+                  json_pack("[i]", best + 1), value);
+    }
+}
+
+static void write_verdict(aci_request *request, review *out)
+{
+    aci_topic *t = request->topic;
+    char marks[32];
+    json_t *list = markers(marks, t, t->sign > 0 ? UP : DOWN);
+
+    if (json_array_size(list) > 0) {
+        aci_workshop_text_add(&request->answer,
+                              "The hypothesis is supported by %s.", marks);
+        note_cited(t, list);
+        add_claim(out, "supported|support|supports", list, NULL);
+    } else {
+        json_decref(list);
+    }
+    list = markers(marks, t, t->sign > 0 ? DOWN : UP);
+    if (json_array_size(list) > 0) {
+        aci_workshop_text_add(&request->answer, "%sIt is contradicted by %s.",
+                              request->answer.n > 0 ? " " : "", marks);
+        note_cited(t, list);
+        add_claim(out, "contradicted|contradict|contradicts", list, NULL);
+    } else {
+        json_decref(list);
+    }
+    list = markers(marks, t, NONE);
+    if (json_array_size(list) > 0) {
+        aci_workshop_text_add(&request->answer, " No effect was seen in %s.",
+                              marks);
+        note_cited(t, list);
+        add_claim(out, "no effect|did not change", list, NULL);
+    } else {
+        json_decref(list);
+    }
+}
+
+/* ---- the request --------------------------------------------------------- */
+
+static const char *const review_asks[] = {
+    "What do they say about %s and %s? Cite by number.",
+    "Summarise the effect of %s on %s with markers.",
+    "Write up %s and %s, citing each source.",
+    "State what is known on %s and %s, with citations.",
+    "How does %s affect %s according to them?"
+};
+static const char *const verdict_asks[] = {
+    "Which sources on %s and %s support it, which contradict it?",
+    "Sort the studies of %s and %s into support and contradiction.",
+    "Judge it by these findings on %s and %s.",
+    "Do the sources on %s and %s back it? Cite them."
+};
+
+ac_status aci_workshop_request_literature(aci_request *request,
+                                          ac_error *error)
+{
+    aci_topic *t = request->topic;
+    bool verdict = t->hypothesis_step != 0;
+    review made = { .claims = json_array(), .ignore = json_array() };
+    aci_wording wording;
+    int32_t i;
+
+    request->kind = request->voice = "literature_review";
+    request->max_tokens = 96;
+    t->first_cited = t->last_cited = 0;
+    draw_studies(request);
+    aci_workshop_request_wording(&wording, request,
+                                 verdict ? "verdict" : "review",
+                                 verdict ? verdict_asks : review_asks,
+                                 verdict ? 4 : 5, 1);
+    if (verdict)
+        aci_workshop_text_add(&request->prompt, "%s\nHypothesis: {{%d}}\n",
+                              wording.opening, t->hypothesis_step);
+    else
+        aci_workshop_text_add(&request->prompt, "%s\n", wording.opening);
+    for (i = 0; i < t->n_studies; i++) {
+        add_study(request, i);
+        if (t->studies[i].off_topic)
+            json_array_append_new(made.ignore, json_integer(i + 1));
+        else
+            made.n_sources++;
+    }
+    aci_workshop_text_add(&request->prompt, wording.ask, t->predictor,
+                          t->outcome->name);
+    aci_workshop_text_add(&request->prompt, "\n");
+    if (verdict) {
+        write_verdict(request, &made);
+    } else {
+        write_findings(request, &made);
+        if (request->level > 0)
+            write_weight(request, &made);
+    }
+    t->review_step = request->step;
+    request->check = json_pack(
+        "{s:s, s:i, s:s, s:o, s:i, s:o, s:i}", "kind", "literature_review",
+        "n_sources", t->n_studies, "source", request->prompt.data, "claims",
+        made.claims, "min_sources", made.n_sources, "ignore", made.ignore,
+        "max_words", 80);
+    return aci_workshop_request_finish(request, error);
+}
