@@ -72,7 +72,8 @@ static void draw_noise(int32_t *out, aci_request *request,
 static void draw_group(observation *out, aci_request *request, int32_t n,
                        int32_t sign, int32_t group)
 {
-    int32_t planted[MOST], rival[MOST], outcome[MOST], order[MOST], i;
+    int32_t planted[MOST] = { 0 }, rival[MOST] = { 0 };
+    int32_t outcome[MOST] = { 0 }, order[MOST], i;
 
     draw_ladder(outcome, request, n);
     draw_ladder(planted, request, n);
