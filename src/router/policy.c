@@ -13,7 +13,7 @@
 #include <string.h>
 
 #include "router/features.h"
-#include "router/network.h"
+#include "router/predictor_forward.h"
 #include "router/router.h"
 
 static const float DEFAULT_CONFIDENCE = 0.7f;

@@ -6,7 +6,7 @@
 #ifndef ACI_ROUTER_PREDICTOR_H
 #define ACI_ROUTER_PREDICTOR_H
 
-#include "router/network.h"
+#include "router/predictor_forward.h"
 #include "router/router.h"
 
 enum { ACI_PREDICTOR_NAME_BYTES = 32 };

@@ -5,7 +5,8 @@
  *     h hypothesis      l literature review    c citation
  * Each plan holds all four kinds. A review after a hypothesis judges it, a
  * level-3 citation after a review picks the source from it, a difference after
- * a summary starts from it: those prompts hold "{{n}}", the answer of step n. */
+ * a summary starts from it: those prompts hold "{{n}}", the answer of step n.
+ */
 #include "workshop/evaluate/workflow_make.h"
 
 #include <stdio.h>

@@ -1,6 +1,6 @@
 /* predictor_network.h - the predictor's network in double, with its gradient.
  *
- * The same formulas and the same places as router/network.h, in double so
+ * The same formulas and the same places as router/predictor_forward.h, in double so
  * that the gradient can be checked to many digits against central
  * differences; the test also holds the two forward passes together. */
 #ifndef ACI_WORKSHOP_TRAIN_PREDICTOR_NETWORK_H
@@ -8,7 +8,7 @@
 
 #include <stdint.h>
 
-#include "router/network.h"
+#include "router/predictor_forward.h"
 
 /* Everything one forward pass leaves for the backward one. */
 typedef struct aci_layer_trace {

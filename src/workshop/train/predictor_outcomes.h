@@ -12,7 +12,7 @@
 
 #include "platform/memory.h"
 #include "router/features.h"
-#include "router/network.h"
+#include "router/predictor_forward.h"
 
 enum {
     /* Features never look farther than this. */

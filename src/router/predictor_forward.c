@@ -1,10 +1,10 @@
-/* network.c - the predictor's forward pass in float; see network.h.
+/* predictor_forward.c - the forward pass in float; see predictor_forward.h.
  *
  * Sums run over the inputs in order while the inner loop runs over the
  * outputs: the compiler may do several outputs at once without ever changing
  * the order of a sum, so the bits are the same whatever it makes of it. The
  * last layer is computed for x[0] alone, since nothing else of it is read. */
-#include "router/network.h"
+#include "router/predictor_forward.h"
 
 #include <math.h>
 #include <string.h>

@@ -1,4 +1,4 @@
-/* network.h - the predictor's numbers and what is computed from them.
+/* predictor_forward.h - the predictor's numbers and what is computed from them.
  *
  * Wide and deep. The wide part is a table of one weight per hashed feature
  * (a logistic regression); the deep part is a transformer of 2 layers, width
@@ -14,8 +14,8 @@
  *
  * where deep is the last layer's x[0], normalised. All heads share the wide
  * table and the transformer: a head more costs 30 numbers. */
-#ifndef ACI_ROUTER_NETWORK_H
-#define ACI_ROUTER_NETWORK_H
+#ifndef ACI_ROUTER_PREDICTOR_FORWARD_H
+#define ACI_ROUTER_PREDICTOR_FORWARD_H
 
 #include <stddef.h>
 #include <stdint.h>
