@@ -2,9 +2,9 @@
  *
  * Every kind has openings (knowledge its own) that lean towards one level:
  * they are drawn with weights 6, 3, 1, 1 by distance, so the first words carry
- * some of the difficulty, not all of it. A template is (form, opening, ask, layout), and
- * is redrawn until the split owns it. The split ood-template draws from
- * openings that no other split has. */
+ * some of the difficulty, not all of it. A template is (form, opening, ask,
+ * layout), and is redrawn until the split owns it. The split ood-template
+ * draws from openings that no other split has. */
 #include <stdio.h>
 #include <string.h>
 

@@ -1,7 +1,7 @@
 /* predictor_network.h - the predictor's network in double, with its gradient.
  *
- * The same formulas and the same places as router/predictor_forward.h, in double so
- * that the gradient can be checked to many digits against central
+ * The same formulas and the same places as router/predictor_forward.h, in
+ * double so that the gradient can be checked to many digits against central
  * differences; the test also holds the two forward passes together. */
 #ifndef ACI_WORKSHOP_TRAIN_PREDICTOR_NETWORK_H
 #define ACI_WORKSHOP_TRAIN_PREDICTOR_NETWORK_H
