@@ -40,13 +40,20 @@ typedef struct aci_network_options {
                                 size that bounds memory */
     bool recompute;          /* keep only each layer's input, compute the rest
                                 again in the backward pass */
+    bool forward_only;       /* no gradients, no moments: held-out loss,
+                                logits of a teacher */
+    const char *level;       /* of the processor; NULL: the best there is */
 } aci_network_options;
 
-/* One tensor of the network. Gradients accumulate until cleared. */
+/* One tensor of the network. Gradients accumulate until cleared. The pointers
+ * are the device's (on the CPU plain memory): aci_workshop_network_read and
+ * _write copy from and to the host. */
 typedef struct aci_parameter {
-    char name[48];           /* "0.q", "embed", "0.q.lora_a" */
+    char name[48];           /* "0.q", "embed", "0.q.lora_a", "0.q.left" */
     float *value;            /* [n_rows, n_columns] */
     float *gradient;         /* the same; NULL when frozen */
+    float *moment_1;         /* AdamW's means of gradients and their squares; */
+    float *moment_2;         /* NULL when frozen */
     int64_t n_rows, n_columns;
     bool decays;             /* weight decay applies: matrices, not norms */
 } aci_parameter;
@@ -58,6 +65,11 @@ typedef struct aci_batch {
     int32_t n_tokens, n_documents;
 } aci_batch;
 
+/* What a row with a target costs:
+ *     cross-entropy   -log p(target), in nats
+ *     KL              T^2 sum p_teacher log(p_teacher / p), logits over T
+ *     block MSE       mean over n_embd of (layer's output - block_target)^2;
+ *                     only layer `block` runs, on block_input */
 enum aci_loss { ACI_LOSS_CROSS_ENTROPY, ACI_LOSS_KL, ACI_LOSS_BLOCK_MSE };
 
 typedef struct aci_objective {
@@ -74,10 +86,12 @@ ac_status aci_workshop_network_create(aci_network **out, aci_memory *memory,
                                       ac_error *error);
 void aci_workshop_network_free(aci_network *network);
 
-/* Normal(0, 0.02), residual outputs (o, down) divided by sqrt(2 n_layer),
- * norms 1, biases 0; the same seed gives the same weights. */
+/* As GPT-2: normal(0, 0.02), residual outputs (o, down) divided by
+ * sqrt(2 n_layer), norms 1, biases 0; LoRA's A normal, its B 0. The same seed
+ * gives the same weights. */
 void aci_workshop_network_initialise(aci_network *network, uint64_t seed);
 
+/* Reads every dense tensor; factors are written by the caller. */
 ac_status aci_workshop_network_load(aci_network *network,
                                     const aci_checkpoint *checkpoint,
                                     ac_error *error);
@@ -88,9 +102,44 @@ const aci_parameter *aci_workshop_network_at(const aci_network *network,
 const aci_shape *aci_workshop_network_shape(const aci_network *network);
 void aci_workshop_network_clear(aci_network *network); /* gradients to 0 */
 
-/* The loss summed over rows that have a target (cross-entropy in nats), and
- * how many those are. AC_E_NUMERIC names the layer where values stopped being
- * finite. With `weight` not 0 gradients += weight * d(loss sum). */
+/* Parts of a parameter. */
+enum aci_part_of {
+    ACI_OF_VALUE = 0,
+    ACI_OF_GRADIENT = 1,
+    ACI_OF_MOMENT_1 = 2,
+    ACI_OF_MOMENT_2 = 3
+};
+
+/* Copies a part of parameter i, [n_rows, n_columns], to or from host memory.
+ * Reading a part that a frozen parameter lacks gives zeros; writing it is
+ * AC_E_ARGUMENT. */
+ac_status aci_workshop_network_read(float *out, aci_network *network,
+                                    size_t i, int32_t part, ac_error *error);
+ac_status aci_workshop_network_write(aci_network *network, size_t i,
+                                     int32_t part, const float *values,
+                                     ac_error *error);
+
+/* AdamW (Loshchilov, Hutter 2019): decay is decoupled, and left out for
+ * parameters that do not decay. */
+typedef struct aci_adamw {
+    float rate, beta_1, beta_2, epsilon, decay;
+    float max_norm;          /* of all gradients together; 0: no clipping */
+    int64_t step;            /* of this update, from 1: bias correction */
+} aci_adamw;
+
+/* Root of the sum of squares of all gradients; fixed order, in double. */
+double aci_workshop_network_gradient_norm(aci_network *network);
+
+/* One update of everything trainable from the gradients, which it leaves as
+ * they are. *norm (may be NULL): before clipping. AC_E_NUMERIC, naming the
+ * parameter, when a gradient is not finite; nothing was changed then. */
+ac_status aci_workshop_network_update(aci_network *network, double *norm,
+                                      const aci_adamw *settings,
+                                      ac_error *error);
+
+/* The loss summed over rows that have a target, and how many those are.
+ * AC_E_NUMERIC names the layer where values stopped being finite. With
+ * `weight` not 0, gradients += weight * d(loss sum). */
 ac_status aci_workshop_network_step(aci_network *network, double *loss,
                                     int64_t *n_targets,
                                     const aci_batch *batch,
