@@ -699,6 +699,47 @@ AC_API ac_status ac_inspect(char **out_json, const char *path,
  * Since 0.1. */
 AC_API void ac_free(void *memory);
 
+/* ---- 8. Workflows: tasks with checkers ----------------------------------- */
+
+/* A workflow is a chain of requests of which later ones use earlier answers,
+ * with a checker for each; docs/workflows.md has the rows, the splits and the
+ * rules. Everything is JSON lines, so that any engine can be judged. */
+
+/* One row, without a newline; lent during the call. Return 0 to go on,
+ * anything else to stop (the call then returns AC_E_CANCELLED). */
+typedef int32_t (*ac_row_callback)(const char *json, size_t json_bytes,
+                                   void *user);
+
+typedef struct ac_workflows_options {
+    uint32_t struct_size;
+    uint32_t training;            /* 1: a row {"prompt", "completion"} for
+                                     each step, the reference's earlier
+                                     answers put in, instead of workflows */
+    uint64_t seed;                /* 0: the one of the frozen sets */
+    uint64_t first;               /* number of the first workflow */
+    uint64_t n_workflows;         /* 0: 500 of "test", 1000 of "train" and
+                                     "calibration", 200 of the others */
+    ac_progress_callback on_progress;
+    void *progress_user;
+} ac_workflows_options;
+
+#define AC_WORKFLOWS_OPTIONS_INIT { sizeof(ac_workflows_options), 0, 0, 0, 0, \
+                                    NULL, NULL }
+
+/* ac_workflows_generate: make workflows, each a function of split, seed and
+ * its number alone.
+ *
+ * split       "train", "calibration", "test", "ood-kind", "ood-domain" or
+ *             "ood-template"; they share no template and no fact with train.
+ * options     NULL means defaults.
+ * on_row      called on this thread with each row, in order.
+ * Returns     AC_OK; AC_E_ARGUMENT (no such split); AC_E_CANCELLED;
+ *             AC_E_NO_MEMORY.                                  Since 0.1. */
+AC_API ac_status ac_workflows_generate(const char *split,
+                                       const ac_workflows_options *options,
+                                       ac_row_callback on_row, void *user,
+                                       ac_error *error);
+
 #ifdef __cplusplus
 }
 #endif

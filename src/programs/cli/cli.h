@@ -149,6 +149,7 @@ int command_tokenize(int argc, char **argv, const command *self);
 int command_score(int argc, char **argv, const command *self);
 int command_outcomes(int argc, char **argv, const command *self);
 int command_train_predictor(int argc, char **argv, const command *self);
+int command_workflows(int argc, char **argv, const command *self);
 int command_bench(int argc, char **argv, const command *self);
 
 #endif

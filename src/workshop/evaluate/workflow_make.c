@@ -109,7 +109,7 @@ ac_status aci_workshop_workflow_make(json_t **out, aci_memory *memory,
     aci_request request = { .random = &random, .topic = &topic };
     json_t *steps = json_array();
     const char *plan;
-    char id[64];
+    char id[96];
     ac_status status =
         aci_workshop_split_find(&request.split, split, error);
 
@@ -131,8 +131,13 @@ ac_status aci_workshop_workflow_make(json_t **out, aci_memory *memory,
         json_decref(steps);
         return status;
     }
-    snprintf(id, sizeof id, "%s-%s-%06llu", split, request.domain->name,
-             (unsigned long long)index);
+    if (seed == 0) /* the frozen sets */
+        snprintf(id, sizeof id, "%s-%s-%06llu", split, request.domain->name,
+                 (unsigned long long)index);
+    else
+        snprintf(id, sizeof id, "%s-%s-%06llu.%llu", split,
+                 request.domain->name, (unsigned long long)index,
+                 (unsigned long long)seed);
     *out = json_pack("{s:s, s:s, s:s, s:o}", "id", id, "split", split,
                      "domain", request.domain->name, "steps", steps);
     return *out == NULL ? aci_platform_fail_memory(error, "a workflow")
