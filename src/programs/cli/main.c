@@ -55,8 +55,8 @@ static const command commands[] = {
       "  agentcompress train-predictor outcomes.jsonl my.zoo/predictor.acp\n"
       "  agentcompress train-predictor outcomes.jsonl.xz p.acp --seed 3\n",
       command_train_predictor },
-    { "workflows", "ACTION ...", "chained tasks with checkers: make, run, score",
-      "", command_workflows },
+    { "workflows", "ACTION ...",
+      "chained tasks with checkers: make, run, score", "", command_workflows },
     { "bench", "ZOO", "tokens per second of every variant",
       "  agentcompress bench my.zoo\n"
       "  agentcompress bench --synthetic smollm-135m --threads 2\n",
