@@ -26,8 +26,8 @@ static int finish(FILE *out, const char *path, ac_status status,
     if (out != stdout)
         remove(path);
     if (failed) {
-        snprintf(error->message, sizeof error->message,
-                 "could not write %s: %s", path, strerror(errno));
+        snprintf(error->message, sizeof error->message, "could not write %s",
+                 path);
         status = errno == ENOSPC ? AC_E_DISK_FULL : AC_E_IO;
     }
     return report_failure(status, error);
@@ -60,8 +60,7 @@ int workflows_generate(int argc, char **argv, const command *self)
     else
         out = fopen(path, "w");
     if (out == NULL) {
-        fprintf(stderr, "agentcompress: could not open %s: %s\n", path,
-                strerror(errno));
+        fprintf(stderr, "agentcompress: could not open %s\n", path);
         return EXIT_MISSING;
     }
     options.training = training;
