@@ -1,8 +1,6 @@
 /* ac_workflows.c - making workflows and judging answers: arguments, then
  * workshop/evaluate. */
 #include <math.h>
-#include <stdlib.h>
-#include <string.h>
 
 #include "api/handles.h"
 #include "platform/clock.h"
@@ -18,18 +16,26 @@ typedef struct writing {
     ac_row_callback on_row;
     void *user;
     uint64_t began, done;
+    char *text;                  /* of the row at hand */
+    size_t capacity;
 } writing;
 
 static ac_status write_row(writing *w, const json_t *row, ac_error *error)
 {
-    char *text = json_dumps(row, JSON_COMPACT);
-    int32_t stop;
+    size_t n = json_dumpb(row, w->text, w->capacity, JSON_COMPACT);
 
-    if (text == NULL)
+    if (n > w->capacity) {
+        aci_platform_free(w->memory, w->text);
+        w->capacity = 2 * n;
+        w->text = aci_platform_alloc(w->memory, w->capacity);
+        if (w->text == NULL)
+            w->capacity = n = 0;
+        else
+            n = json_dumpb(row, w->text, w->capacity, JSON_COMPACT);
+    }
+    if (n == 0)
         return aci_platform_fail_memory(error, "a row");
-    stop = w->on_row(text, strlen(text), w->user);
-    free(text); /* jansson's */
-    if (stop != 0)
+    if (w->on_row(w->text, n, w->user) != 0)
         return aci_platform_fail(error, AC_E_CANCELLED,
                                  "the caller stopped it");
     return AC_OK;
@@ -79,7 +85,7 @@ ac_status ac_workflows_generate(const char *split,
     ac_workflows_options own = AC_WORKFLOWS_OPTIONS_INIT;
     aci_memory memory;
     aci_split known;
-    writing w = { &memory, &own, on_row, user, 0, 0 };
+    writing w = { &memory, &own, on_row, user, 0, 0, NULL, 0 };
     ac_status status = aci_api_need(split, "split", error);
 
     if (status == AC_OK && on_row == NULL)
@@ -98,7 +104,9 @@ ac_status ac_workflows_generate(const char *split,
         own.n_workflows = aci_workshop_suite_count(split);
     aci_platform_memory_init(&memory);
     w.began = aci_platform_monotonic_nanoseconds();
-    return aci_workshop_suite_make(&memory, split, own.seed, own.first,
-                                   own.n_workflows, write_workflow, &w,
-                                   error);
+    status = aci_workshop_suite_make(&memory, split, own.seed, own.first,
+                                     own.n_workflows, write_workflow, &w,
+                                     error);
+    aci_platform_free(&memory, w.text);
+    return status;
 }
