@@ -48,7 +48,7 @@ WARNINGS     := -Wall -Wextra -Wconversion -Wshadow -Wstrict-prototypes \
 OUR_CFLAGS   := -std=c11 -fvisibility=hidden -fPIC -ffp-contract=off -pthread \
                 $(WARNINGS) $(MODE_$(MODE))
 LIBS         := $(shell $(PKG_CONFIG) --libs $(PACKAGES) 2>/dev/null) \
-                -lm -pthread
+                -lm -ldl -pthread
 CLI_LIBS     := $(shell $(PKG_CONFIG) --libs jansson 2>/dev/null) -lm -pthread
 CHECK_LIBS    = $(shell $(PKG_CONFIG) --libs check)
 

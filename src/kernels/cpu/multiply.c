@@ -1,0 +1,344 @@
+/* multiply.c - dense float32 products: cutting, packing, threads.
+ *
+ *     c is cut into tiles; where they are few and k is long, k is split too.
+ *     One tile and split is an item of the pool:
+ *
+ *       for each block of k                     b block   -> packed, in L2
+ *         for each panel of rows of the tile    a panel   -> packed, in L1
+ *           for each panel of columns           kernel: a patch of c
+ *
+ *     Splits but the first are summed beside, and then added in order.
+ *
+ * Every item packs for itself: b is packed again for each tile of rows, about
+ * 1 % of the work, and nobody waits for anybody. The cuts are a matter of
+ * shape alone, so the number of threads changes no sum. */
+#include <string.h>
+
+#include "kernels/cpu/cpu_level.h"
+#include "kernels/cpu/multiply_table.h"
+#include "platform/error.h"
+
+enum {
+    TILE_ROWS = 480,       /* multiples of every kernel's rows, columns */
+    TILE_COLUMNS = 512,
+    ROW_UNIT = 12,
+    COLUMN_UNIT = 32,
+    BLOCK_DEPTH = 256,     /* of k, packed at a time */
+    SPLIT_DEPTH = 1024,    /* k splits are not shorter */
+    ENOUGH_ITEMS = 8,      /* below, k is split */
+    MAX_ROWS = 16,         /* of a kernel */
+    PARTIAL_FLOATS = 1 << 22
+};
+
+/* One thread's packing buffers. */
+typedef struct packing {
+    float *a; /* [BLOCK_DEPTH, rows] */
+    float *b; /* [panels, BLOCK_DEPTH, columns] */
+} packing;
+
+struct aci_multiplier {
+    aci_memory *memory;
+    aci_pool *pool;
+    const aci_multiply_kernel *kernel; /* NULL: OpenBLAS */
+    aci_openblas blas;
+    int32_t n_threads;
+    packing *workers;                  /* [n_threads] */
+    float *partial;                    /* [n_splits - 1, m, n] */
+};
+
+/* How a product is cut. */
+typedef struct multiply_call {
+    aci_multiplier *multiplier;
+    const aci_multiply *product;
+    int64_t rows, columns, depth;      /* of one item */
+    int64_t n_down, n_across, n_splits;
+} multiply_call;
+
+static int64_t smaller(int64_t a, int64_t b)
+{
+    return a < b ? a : b;
+}
+
+/* ceil(n / parts), rounded up to whole units. */
+static int64_t share_of(int64_t n, int64_t parts, int64_t unit)
+{
+    int64_t share = (n + parts - 1) / parts;
+
+    return (share + unit - 1) / unit * unit;
+}
+
+static int64_t parts_of(int64_t n, int64_t size)
+{
+    return (n + size - 1) / size;
+}
+
+/* ---- cutting ------------------------------------------------------------- */
+
+static void cut(multiply_call *call)
+{
+    const aci_multiply *p = call->product;
+    int64_t n_tiles, n_splits;
+
+    call->rows = share_of(p->m, parts_of(p->m, TILE_ROWS), ROW_UNIT);
+    call->columns = share_of(p->n, parts_of(p->n, TILE_COLUMNS), COLUMN_UNIT);
+    call->n_down = parts_of(p->m, call->rows);
+    call->n_across = parts_of(p->n, call->columns);
+    n_tiles = call->n_down * call->n_across;
+    n_splits = smaller(ENOUGH_ITEMS / n_tiles, p->k / SPLIT_DEPTH);
+    n_splits = smaller(n_splits, PARTIAL_FLOATS / (p->m * p->n) + 1);
+    if (n_splits < 1)
+        n_splits = 1;
+    call->depth = share_of(p->k, n_splits, 1);
+    call->n_splits = n_splits;
+}
+
+/* The product that item `item` is: a tile, and a part of k. */
+static void take_item(aci_multiply *part, const multiply_call *call,
+                      int64_t item)
+{
+    const aci_multiply *p = call->product;
+    int64_t row = item % call->n_down * call->rows;
+    int64_t column = item / call->n_down % call->n_across * call->columns;
+    int64_t split = item / call->n_down / call->n_across;
+    int64_t k = split * call->depth;
+
+    *part = *p;
+    part->m = smaller(call->rows, p->m - row);
+    part->n = smaller(call->columns, p->n - column);
+    part->k = smaller(call->depth, p->k - k);
+    part->a += p->a_transposed ? k * p->a_stride + row : row * p->a_stride + k;
+    part->b += p->b_transposed ? column * p->b_stride + k
+                               : k * p->b_stride + column;
+    if (split > 0) {
+        part->c = call->multiplier->partial + (split - 1) * p->m * p->n;
+        part->c_stride = p->n;
+        part->accumulate = 0;
+    }
+    part->c += row * part->c_stride + column;
+}
+
+/* ---- multiplying one item ------------------------------------------------ */
+
+static void pack(const aci_multiply_kernel *kernel, float *out,
+                 const float *x, int64_t stride, int along_k, int32_t width,
+                 int64_t n, int64_t k)
+{
+    if (along_k)
+        kernel->pack_columns(out, x, stride, width,
+                             (int32_t)smaller(n, width), k);
+    else
+        kernel->pack_rows(out, x, stride, width, (int32_t)smaller(n, width),
+                          k);
+}
+
+/* Packs columns of b: steps [from, from + depth) of k. */
+static void pack_b(const aci_multiply_kernel *kernel, float *out,
+                   const aci_multiply *p, int64_t from, int64_t depth)
+{
+    int64_t j;
+
+    for (j = 0; j < p->n; j += kernel->columns, out += depth * kernel->columns)
+        pack(kernel, out,
+             p->b + (p->b_transposed ? j * p->b_stride + from
+                                     : from * p->b_stride + j),
+             p->b_stride, p->b_transposed, kernel->columns, p->n - j, depth);
+}
+
+static void multiply_block(const aci_multiply_kernel *kernel,
+                           const packing *packed, const aci_multiply *p,
+                           int64_t from, int64_t depth)
+{
+    int32_t rows = kernel->rows, columns = kernel->columns;
+    int64_t i, j;
+
+    pack_b(kernel, packed->b, p, from, depth);
+    for (i = 0; i < p->m; i += rows) {
+        aci_multiply_patch patch = { p->c + i * p->c_stride, p->c_stride,
+                                     (int32_t)smaller(rows, p->m - i), 0,
+                                     from > 0 || p->accumulate };
+
+        pack(kernel, packed->a,
+             p->a + (p->a_transposed ? from * p->a_stride + i
+                                     : i * p->a_stride + from),
+             p->a_stride, !p->a_transposed, rows, p->m - i, depth);
+        for (j = 0; j < p->n; j += columns, patch.c += columns) {
+            patch.n_columns = (int32_t)smaller(columns, p->n - j);
+            kernel->multiply(&patch, packed->a, packed->b + j * depth, depth);
+        }
+    }
+}
+
+static void multiply_items(void *argument, int64_t first, int64_t last,
+                           int32_t thread)
+{
+    const multiply_call *call = argument;
+    const aci_multiplier *multiplier = call->multiplier;
+    aci_multiply part;
+    int64_t from, depth;
+
+    for (; first < last; first++) {
+        take_item(&part, call, first);
+        if (multiplier->kernel == NULL) {
+            aci_kernels_openblas_multiply(&multiplier->blas, &part);
+            continue;
+        }
+        depth = share_of(part.k, parts_of(part.k, BLOCK_DEPTH), 1);
+        for (from = 0; from < part.k; from += depth)
+            multiply_block(multiplier->kernel, &multiplier->workers[thread],
+                           &part, from, smaller(depth, part.k - from));
+    }
+}
+
+/* ---- the whole product --------------------------------------------------- */
+
+/* Rows [first, last) of c: the partial sums are added, in order. */
+static void add_partial(void *argument, int64_t first, int64_t last,
+                        int32_t thread)
+{
+    const multiply_call *call = argument;
+    const aci_multiply *p = call->product;
+    int64_t row, split, j;
+
+    (void)thread;
+    for (row = first; row < last; row++)
+        for (split = 1; split < call->n_splits; split++) {
+            const float *x = call->multiplier->partial +
+                             ((split - 1) * p->m + row) * p->n;
+            float *c = p->c + row * p->c_stride;
+
+            for (j = 0; j < p->n; j++)
+                c[j] += x[j];
+        }
+}
+
+static void clear(const aci_multiply *p)
+{
+    int64_t i;
+
+    for (i = 0; i < p->m && !p->accumulate; i++)
+        memset(p->c + i * p->c_stride, 0, (size_t)p->n * sizeof *p->c);
+}
+
+void aci_kernels_multiply(aci_multiplier *multiplier,
+                          const aci_multiply *product)
+{
+    multiply_call call = { .multiplier = multiplier, .product = product };
+
+    if (product->m == 0 || product->n == 0)
+        return;
+    if (product->k == 0) {
+        clear(product);
+        return;
+    }
+    cut(&call);
+    if (multiplier->kernel == NULL)
+        aci_kernels_openblas_begin(&multiplier->blas);
+    aci_platform_pool_run(multiplier->pool, multiply_items, &call,
+                          call.n_down * call.n_across * call.n_splits, 1);
+    if (multiplier->kernel == NULL)
+        aci_kernels_openblas_end(&multiplier->blas);
+    if (call.n_splits > 1)
+        aci_platform_pool_run(multiplier->pool, add_partial, &call,
+                              product->m, 16);
+}
+
+/* ---- create and free ----------------------------------------------------- */
+
+static int wanted(const char *level, const char *name)
+{
+    return level == NULL || strcmp(level, name) == 0;
+}
+
+/* Picks the kernel or opens OpenBLAS; 0 when `level` is not to be had. */
+static int choose(aci_multiplier *multiplier, const char *level)
+{
+    const aci_multiply_kernel *found = NULL;
+
+#if defined(__x86_64__)
+    if (wanted(level, "avx512") && aci_kernels_cpu_level("avx512") != NULL)
+        found = &aci_kernels_multiply_avx512;
+    else if (wanted(level, "avx2") && aci_kernels_cpu_level("avx2") != NULL)
+        found = &aci_kernels_multiply_avx2;
+#endif
+    if (found == NULL && wanted(level, "openblas") &&
+        aci_kernels_openblas_open(&multiplier->blas))
+        return 1;
+    if (found == NULL && wanted(level, "portable"))
+        found = &aci_kernels_multiply_portable;
+    multiplier->kernel = found;
+    return found != NULL;
+}
+
+static ac_status make_buffers(aci_multiplier *multiplier, ac_error *error)
+{
+    aci_memory *memory = multiplier->memory;
+    size_t a_floats = MAX_ROWS * BLOCK_DEPTH + ACI_PANEL_SLACK;
+    size_t b_floats = TILE_COLUMNS * BLOCK_DEPTH + ACI_PANEL_SLACK;
+    int32_t i;
+
+    multiplier->partial = aci_platform_alloc_array(memory, PARTIAL_FLOATS,
+                                                   sizeof(float));
+    multiplier->workers = aci_platform_alloc_zeroed(
+        memory, (size_t)multiplier->n_threads, sizeof(packing));
+    if (multiplier->partial == NULL || multiplier->workers == NULL)
+        return aci_platform_fail_memory(error, "a product");
+    for (i = 0; i < multiplier->n_threads && multiplier->kernel != NULL; i++) {
+        packing *w = &multiplier->workers[i];
+
+        w->a = aci_platform_alloc_array(memory, a_floats, sizeof(float));
+        w->b = aci_platform_alloc_array(memory, b_floats, sizeof(float));
+        if (w->a == NULL || w->b == NULL)
+            return aci_platform_fail_memory(error, "a product");
+    }
+    return AC_OK;
+}
+
+ac_status aci_kernels_multiplier_create(aci_multiplier **out,
+                                        aci_memory *memory, aci_pool *pool,
+                                        const char *level, ac_error *error)
+{
+    aci_multiplier *multiplier = aci_platform_alloc_zeroed(
+        memory, 1, sizeof *multiplier);
+    ac_status status;
+
+    *out = NULL;
+    if (multiplier == NULL)
+        return aci_platform_fail_memory(error, "a product");
+    multiplier->memory = memory;
+    multiplier->pool = pool;
+    multiplier->n_threads = aci_platform_pool_threads(pool);
+    if (choose(multiplier, level))
+        status = make_buffers(multiplier, error);
+    else
+        status = aci_platform_fail(error, AC_E_UNSUPPORTED, "this machine "
+                                   "has no products of level \"%.32s\"",
+                                   level);
+    if (status == AC_OK)
+        *out = multiplier;
+    else
+        aci_kernels_multiplier_free(multiplier);
+    return status;
+}
+
+void aci_kernels_multiplier_free(aci_multiplier *multiplier)
+{
+    aci_memory *memory;
+    int32_t i;
+
+    if (multiplier == NULL)
+        return;
+    memory = multiplier->memory;
+    for (i = 0; multiplier->workers && i < multiplier->n_threads; i++) {
+        aci_platform_free(memory, multiplier->workers[i].a);
+        aci_platform_free(memory, multiplier->workers[i].b);
+    }
+    aci_platform_free(memory, multiplier->workers);
+    aci_platform_free(memory, multiplier->partial);
+    aci_kernels_openblas_close(&multiplier->blas);
+    aci_platform_free(memory, multiplier);
+}
+
+const char *aci_kernels_multiplier_level(const aci_multiplier *multiplier)
+{
+    return multiplier->kernel ? multiplier->kernel->name : "openblas";
+}
