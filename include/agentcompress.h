@@ -690,6 +690,60 @@ AC_API ac_status ac_train_predictor(ac_train_report *report,
                                     const ac_train_options *options,
                                     ac_error *error);
 
+/* 0 and NULL are defaults. */
+typedef struct ac_tokenizer_options {
+    uint32_t struct_size;
+    uint32_t n_threads;           /* of reading; 0: one per core. The result
+                                     does not depend on it */
+    const char *const *data;      /* [n_data] files: text, or JSON lines when
+                                     the name says .jsonl; .xz of either */
+    const char *const *special_tokens; /* [n_special_tokens] printable ASCII
+                                     without spaces; ids 1 and up */
+    uint32_t n_data, n_special_tokens;
+    uint32_t n_vocab;             /* all tokens together; 0: 4096 */
+    uint32_t max_digits;          /* a token may hold: 1 or 3; 0: 1 */
+    uint64_t min_count;           /* rarer pairs are not merged; 0: 2 */
+    ac_progress_callback on_progress; /* "count bytes", "learn merges" */
+    void *progress_user;
+} ac_tokenizer_options;
+
+#define AC_TOKENIZER_OPTIONS_INIT { sizeof(ac_tokenizer_options), 0, NULL, \
+                                    NULL, 0, 0, 0, 0, 0, NULL, NULL }
+
+typedef struct ac_tokenizer_report {
+    uint32_t struct_size;
+    uint32_t n_vocab;             /* fewer than asked when pairs ran out */
+    uint32_t n_merges;
+    uint32_t reserved;
+    uint64_t n_bytes;             /* of text read */
+    uint64_t n_words, n_distinct_words; /* pieces of it */
+    uint64_t n_tokens;            /* the text becomes, special ones aside */
+    double seconds;
+} ac_tokenizer_report;
+
+#define AC_TOKENIZER_REPORT_INIT { sizeof(ac_tokenizer_report), 0, 0, 0, 0, \
+                                   0, 0, 0, 0 }
+
+/* ac_train_tokenizer: learn a byte-level BPE tokenizer from text. The pattern
+ * that cuts text into words is that of Qwen 2, or of Llama 3 with max_digits
+ * 3; no normalisation, so that every text comes back byte for byte.
+ * `<|endoftext|>` is token 0 and begins and ends texts.
+ *
+ * report      NULL, or filled with what came of it.
+ * out         directory for tokenizer.json and tokenizer_config.json, made
+ *             when it is missing; or a name ending in .json for the first
+ *             alone. Written atomically; files of these names are replaced.
+ * options     as above; `data` must name something.
+ * Returns     AC_OK; AC_E_ARGUMENT (a vocabulary too small for the 256 bytes
+ *             and the special tokens, no text in the data), AC_E_FORMAT (line
+ *             named), AC_E_NOT_FOUND, AC_E_CANCELLED, AC_E_DISK_FULL, ...
+ *             In plain text bytes that are not UTF-8 are left out.
+ *             Since 0.1. */
+AC_API ac_status ac_train_tokenizer(ac_tokenizer_report *report,
+                                    const char *out,
+                                    const ac_tokenizer_options *options,
+                                    ac_error *error);
+
 /* ac_inspect: what a zoo, checkpoint or predictor is, as JSON; nothing is
  * loaded. `*out_json` is the caller's: ac_free it. Since 0.1. */
 AC_API ac_status ac_inspect(char **out_json, const char *path,

@@ -41,6 +41,31 @@ int64_t aci_tokenizer_unspell_bytes(char *out, const char *text,
     return (int64_t)n;
 }
 
+static uint32_t letter_of_byte(uint32_t byte)
+{
+    if (byte < 0x21)
+        return 0x100 + byte;
+    if (byte >= 0x7F && byte < 0xA1)
+        return 0x121 + byte - 0x7F;
+    return byte == 0xAD ? 0x143 : byte;
+}
+
+size_t aci_tokenizer_spell_bytes(char *out, const char *text, size_t n_bytes)
+{
+    size_t i, n = 0;
+
+    for (i = 0; i < n_bytes; i++) {
+        uint32_t point = letter_of_byte((uint8_t)text[i]);
+
+        if (point >= 0x80) {
+            out[n++] = (char)(0xC0 | point >> 6);
+            point = 0x80 | (point & 0x3F);
+        }
+        out[n++] = (char)point;
+    }
+    return n;
+}
+
 size_t aci_tokenizer_unspell_spaces(char *out, const char *text,
                                     size_t n_bytes)
 {

@@ -10,6 +10,9 @@
 int64_t aci_tokenizer_unspell_bytes(char *out, const char *text,
                                     size_t n_bytes);
 
+/* The reverse; out [2 * n_bytes]. Returns the bytes written. */
+size_t aci_tokenizer_spell_bytes(char *out, const char *text, size_t n_bytes);
+
 /* SentencePiece's spelling: U+2581 is a space. Writes to out [n_bytes]. */
 size_t aci_tokenizer_unspell_spaces(char *out, const char *text,
                                     size_t n_bytes);

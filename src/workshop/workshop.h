@@ -40,4 +40,12 @@ ac_status aci_workshop_train_predictor(aci_memory *memory,
                                        const ac_train_options *options,
                                        ac_error *error);
 
+/* train/: learns a byte-level BPE tokenizer from options->data and writes it
+ * to `path`, a directory or a file. */
+ac_status aci_workshop_train_tokenizer(aci_memory *memory, aci_pool *pool,
+                                       ac_tokenizer_report *report,
+                                       const char *path,
+                                       const ac_tokenizer_options *options,
+                                       ac_error *error);
+
 #endif

@@ -59,6 +59,14 @@ static bool read_large(uint64_t *out, const char *text)
     return true;
 }
 
+static bool add_text(text_list *list, const char *text)
+{
+    if (list->n == sizeof list->items / sizeof *list->items)
+        return false;
+    list->items[list->n++] = text;
+    return true;
+}
+
 static bool read_value(const argument *a, const char *text)
 {
     uint64_t large;
@@ -82,6 +90,8 @@ static bool read_value(const argument *a, const char *text)
             return false;
         *(float *)a->value = real;
         return true;
+    case ARGUMENT_TEXTS:
+        return add_text(a->value, text);
     case ARGUMENT_FLAG:
     default:
         return false;
@@ -142,6 +152,10 @@ int parse_arguments(int argc, char **argv, const command *self,
         if (value == NULL || !read_value(a, value))
             return usage_error(self, "there was no good value for --",
                                a->name);
+        while (a->kind == ARGUMENT_TEXTS && i + 1 < argc &&
+               strncmp(argv[i + 1], "--", 2) != 0)
+            if (!add_text(a->value, argv[++i]))
+                return usage_error(self, "too many values for --", a->name);
     }
     if (n_positionals < least)
         return usage_error(self, "something is missing:", self->usage);

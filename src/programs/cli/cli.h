@@ -32,8 +32,15 @@ typedef enum argument_kind {
     ARGUMENT_TEXT,        /* const char * */
     ARGUMENT_NUMBER,      /* uint32_t */
     ARGUMENT_LARGE,       /* uint64_t; K, M, G understood */
-    ARGUMENT_REAL         /* float */
+    ARGUMENT_REAL,        /* float */
+    ARGUMENT_TEXTS        /* text_list: the words up to the next option */
 } argument_kind;
+
+/* Words given to one option, or to several of the same name. */
+typedef struct text_list {
+    const char *items[1024];
+    uint32_t n;
+} text_list;
 
 typedef struct argument {
     const char *name;     /* "max-tokens", without dashes */
@@ -149,6 +156,7 @@ int command_tokenize(int argc, char **argv, const command *self);
 int command_score(int argc, char **argv, const command *self);
 int command_outcomes(int argc, char **argv, const command *self);
 int command_train_predictor(int argc, char **argv, const command *self);
+int command_train_tokenizer(int argc, char **argv, const command *self);
 int command_workflows(int argc, char **argv, const command *self);
 int command_bench(int argc, char **argv, const command *self);
 

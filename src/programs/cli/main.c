@@ -57,6 +57,12 @@ static const command commands[] = {
       command_train_predictor },
     { "workflows", "ACTION ...",
       "chained tasks with checkers: make, run, score", "", command_workflows },
+    { "train-tokenizer", "OUT --data FILE...",
+      "learn a byte-level BPE tokenizer from text",
+      "  agentcompress train-tokenizer my-model --data corpus.txt.xz\n"
+      "  agentcompress train-tokenizer tokenizer.json --vocab 8192 \\\n"
+      "      --data stories.jsonl articles.txt --special '<|user|>'\n",
+      command_train_tokenizer },
     { "bench", "ZOO", "tokens per second of every variant",
       "  agentcompress bench my.zoo\n"
       "  agentcompress bench --synthetic smollm-135m --threads 2\n",

@@ -170,6 +170,19 @@ ac_status aci_workshop_lines_next(const char **line, size_t *n_bytes,
     }
 }
 
+ac_status aci_workshop_lines_bytes(const char **bytes, size_t *n_bytes,
+                                   aci_text_lines *lines, ac_error *error)
+{
+    ac_status status = AC_OK;
+
+    lines->at = lines->n = 0;
+    while (lines->n == 0 && !lines->ended && status == AC_OK)
+        status = read_more(lines, error);
+    *bytes = lines->buffer;
+    *n_bytes = status == AC_OK ? lines->n : 0;
+    return status;
+}
+
 uint64_t aci_workshop_lines_number(const aci_text_lines *lines)
 {
     return lines->number;

@@ -16,6 +16,12 @@ void aci_workshop_lines_close(aci_text_lines *lines);
 ac_status aci_workshop_lines_next(const char **line, size_t *n_bytes,
                                   aci_text_lines *lines, ac_error *error);
 
+/* The next bytes, whatever lines they hold, for text whose lines may have any
+ * length; lent until the next call; *n_bytes 0 at the end. Not to be mixed
+ * with reading lines. */
+ac_status aci_workshop_lines_bytes(const char **bytes, size_t *n_bytes,
+                                   aci_text_lines *lines, ac_error *error);
+
 /* Of the line given last, from 1. */
 uint64_t aci_workshop_lines_number(const aci_text_lines *lines);
 

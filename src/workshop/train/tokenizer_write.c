@@ -1,0 +1,238 @@
+/* tokenizer_write.c - see tokenizer_write.h. The shape of the files is what
+ * `tokenizers` 0.23 and `transformers` write for a byte-level model; merges
+ * are "left right", which every version of them reads. */
+#include "workshop/train/tokenizer_write.h"
+
+#include <jansson.h>
+#include <stdbool.h>
+#include <string.h>
+
+#include "platform/error.h"
+#include "platform/files.h"
+#include "tokenizer/spelling.h"
+
+#define TOKENIZER "tokenizer.json"
+#define CONFIG "tokenizer_config.json"
+
+/* Token as the file spells it; special tokens are plain ASCII. */
+static size_t spell(char *out, const aci_learned *learned, uint32_t token)
+{
+    const aci_word *word = &learned->tokens.items[token];
+    const char *text = learned->tokens.text + word->at;
+
+    if (token >= learned->n_special)
+        return aci_tokenizer_spell_bytes(out, text, word->n_bytes);
+    memcpy(out, text, word->n_bytes);
+    return word->n_bytes;
+}
+
+static json_t *make_name(const aci_learned *learned, uint32_t token)
+{
+    char name[2 * ACI_LONGEST_WORD];
+    size_t n = spell(name, learned, token);
+
+    return json_stringn(name, n);
+}
+
+static json_t *make_added(const aci_learned *learned)
+{
+    json_t *list = json_array();
+    uint32_t i;
+
+    for (i = 0; i < learned->n_special; i++)
+        json_array_append_new(
+            list, json_pack("{s:i, s:o, s:b, s:b, s:b, s:b, s:b}", "id",
+                            (int)i, "content", make_name(learned, i),
+                            "single_word", 0, "lstrip", 0, "rstrip", 0,
+                            "normalized", 0, "special", 1));
+    return list;
+}
+
+static json_t *make_vocabulary(const aci_learned *learned)
+{
+    char name[2 * ACI_LONGEST_WORD + 1];
+    json_t *vocabulary = json_object();
+    uint32_t i;
+
+    for (i = 0; i < learned->tokens.n; i++) {
+        name[spell(name, learned, i)] = '\0';
+        if (json_object_set_new(vocabulary, name, json_integer(i)) != 0) {
+            json_decref(vocabulary);
+            return NULL;
+        }
+    }
+    return vocabulary;
+}
+
+static json_t *make_merges(const aci_learned *learned)
+{
+    char line[4 * ACI_LONGEST_WORD + 1];
+    json_t *list = json_array();
+    size_t i, n;
+
+    for (i = 0; i < learned->n_merges; i++) {
+        n = spell(line, learned, learned->merges[i].left);
+        line[n++] = ' ';
+        n += spell(line + n, learned, learned->merges[i].right);
+        if (json_array_append_new(list, json_stringn(line, n)) != 0) {
+            json_decref(list);
+            return NULL;
+        }
+    }
+    return list;
+}
+
+static json_t *make_byte_level(void)
+{
+    return json_pack("{s:s, s:b, s:b, s:b}", "type", "ByteLevel",
+                     "add_prefix_space", 0, "trim_offsets", 0, "use_regex", 0);
+}
+
+static json_t *make_tokenizer(const aci_learned *learned, const char *pattern)
+{
+    json_t *splits = json_pack(
+        "{s:s, s:[{s:s, s:{s:s}, s:s, s:b}, o]}", "type", "Sequence",
+        "pretokenizers", "type", "Split", "pattern", "Regex", pattern,
+        "behavior", "Isolated", "invert", 0, make_byte_level());
+    json_t *model = json_pack(
+        "{s:s, s:n, s:n, s:n, s:n, s:b, s:b, s:b, s:o, s:o}", "type", "BPE",
+        "dropout", "unk_token", "continuing_subword_prefix",
+        "end_of_word_suffix", "fuse_unk", 0, "byte_fallback", 0,
+        "ignore_merges", 0, "vocab", make_vocabulary(learned), "merges",
+        make_merges(learned));
+
+    return json_pack("{s:s, s:n, s:n, s:o, s:n, s:o, s:o, s:o, s:o}",
+                     "version", "1.0", "truncation", "padding",
+                     "added_tokens", make_added(learned), "normalizer",
+                     "pre_tokenizer", splits, "post_processor",
+                     make_byte_level(), "decoder", make_byte_level(),
+                     "model", model);
+}
+
+static json_t *make_config(const aci_learned *learned)
+{
+    json_t *tokens = json_object(), *others = json_array();
+    uint32_t i;
+
+    for (i = 0; i < learned->n_special; i++) {
+        char id[16];
+        size_t n = sizeof id;
+        uint32_t rest = i;
+
+        id[--n] = '\0';
+        do
+            id[--n] = (char)('0' + rest % 10);
+        while ((rest /= 10) > 0);
+        json_object_set_new(
+            tokens, id + n,
+            json_pack("{s:o, s:b, s:b, s:b, s:b, s:b}", "content",
+                      make_name(learned, i), "single_word", 0, "lstrip", 0,
+                      "rstrip", 0, "normalized", 0, "special", 1));
+        if (i > 0)
+            json_array_append_new(others, make_name(learned, i));
+    }
+    return json_pack(
+        "{s:s, s:o, s:o, s:b, s:b, s:o, s:o}", "tokenizer_class",
+        "PreTrainedTokenizerFast", "bos_token", make_name(learned, 0),
+        "eos_token", make_name(learned, 0), "add_bos_token", 0,
+        "clean_up_tokenization_spaces", 0, "additional_special_tokens",
+        others, "added_tokens_decoder", tokens);
+}
+
+/* ---- Writing ------------------------------------------------------------- */
+
+typedef struct sink {
+    aci_writer *writer;
+    ac_error *error;
+    ac_status status;
+} sink;
+
+static int write_piece(const char *piece, size_t n_bytes, void *user)
+{
+    sink *out = user;
+
+    out->status = aci_platform_writer_append(out->writer, piece, n_bytes,
+                                             out->error);
+    return out->status == AC_OK ? 0 : -1;
+}
+
+static ac_status write_file(const json_t *root, aci_memory *memory,
+                            const char *path, ac_error *error)
+{
+    sink out = { NULL, error, AC_OK };
+    ac_status status;
+
+    if (root == NULL)
+        return aci_platform_fail_memory(error, path);
+    status = aci_platform_writer_open(&out.writer, memory, path, error);
+    if (status != AC_OK)
+        return status;
+    if (json_dump_callback(root, write_piece, &out, JSON_INDENT(2)) != 0)
+        status = out.status != AC_OK ? out.status
+                                     : aci_platform_fail_memory(error, path);
+    if (status == AC_OK)
+        status = aci_platform_writer_append(out.writer, "\n", 1, error);
+    if (status == AC_OK)
+        status = aci_platform_writer_commit(out.writer, error);
+    if (status != AC_OK)
+        aci_platform_writer_abandon(out.writer);
+    return status;
+}
+
+static ac_status write_within(const json_t *root, aci_memory *memory,
+                              const char *folder, const char *name,
+                              ac_error *error)
+{
+    char *path = aci_platform_join(memory, folder, name);
+    ac_status status;
+
+    if (path == NULL)
+        return aci_platform_fail_memory(error, "a path");
+    status = write_file(root, memory, path, error);
+    aci_platform_free(memory, path);
+    return status;
+}
+
+/* tokenizer.json last: with it the directory holds a tokenizer. */
+static ac_status write_folder(const json_t *tokenizer, const json_t *config,
+                              aci_memory *memory, const char *path,
+                              ac_error *error)
+{
+    bool is_new = !aci_platform_is_directory(path);
+    const char *folder = path;
+    char *made = NULL;
+    ac_status status = AC_OK;
+
+    if (is_new)
+        status = aci_platform_folder_begin(&made, memory, path, false, error);
+    if (is_new)
+        folder = made;
+    if (status == AC_OK)
+        status = write_within(config, memory, folder, CONFIG, error);
+    if (status == AC_OK)
+        status = write_within(tokenizer, memory, folder, TOKENIZER, error);
+    if (status == AC_OK && is_new)
+        status = aci_platform_folder_commit(memory, made, path, error);
+    if (status != AC_OK)
+        aci_platform_folder_abandon(memory, made);
+    return status;
+}
+
+ac_status aci_workshop_tokenizer_write(const aci_learned *learned,
+                                       const char *path, const char *pattern,
+                                       ac_error *error)
+{
+    json_t *tokenizer = make_tokenizer(learned, pattern);
+    json_t *config = make_config(learned);
+    size_t n = strlen(path);
+    ac_status status;
+
+    if (n > 5 && strcmp(path + n - 5, ".json") == 0)
+        status = write_file(tokenizer, learned->memory, path, error);
+    else
+        status = write_folder(tokenizer, config, learned->memory, path,
+                              error);
+    json_decref(tokenizer);
+    json_decref(config);
+    return status;
+}
