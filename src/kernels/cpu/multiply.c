@@ -4,8 +4,9 @@
  *     One tile and split is an item of the pool:
  *
  *       for each block of k                     b block   -> packed, in L2
- *         for each panel of rows of the tile    a panel   -> packed, in L1
- *           for each panel of columns           kernel: a patch of c
+ *         for each group of rows of the tile    a group   -> packed, in L2
+ *           for each panel of columns           in L1
+ *             for each panel of rows            kernel: a patch of c
  *
  *     Splits but the first are summed beside, and then added in order.
  *
@@ -26,7 +27,7 @@ enum {
     BLOCK_DEPTH = 256,     /* of k, packed at a time */
     SPLIT_DEPTH = 1024,    /* k splits are not shorter */
     ENOUGH_ITEMS = 8,      /* below, k is split */
-    MAX_ROWS = 16,         /* of a kernel */
+    GROUP_ROWS = 96,       /* of a, packed at a time */
     PARTIAL_FLOATS = 1 << 22
 };
 
@@ -119,29 +120,29 @@ static void take_item(aci_multiply *part, const multiply_call *call,
 
 /* ---- multiplying one item ------------------------------------------------ */
 
-static void pack(const aci_multiply_kernel *kernel, float *out,
-                 const float *x, int64_t stride, int along_k, int32_t width,
-                 int64_t n, int64_t k)
+/* Steps [from, from + depth) of k, of rows [row, row + n) of a. */
+static void pack_a(const aci_multiply_kernel *kernel, float *out,
+                   const aci_multiply *p, int64_t row, int64_t n,
+                   int64_t from, int64_t depth)
 {
-    if (along_k)
-        kernel->pack_columns(out, x, stride, width,
-                             (int32_t)smaller(n, width), k);
+    if (p->a_transposed)
+        kernel->pack_rows(out, p->a + from * p->a_stride + row, p->a_stride,
+                          kernel->rows, n, depth);
     else
-        kernel->pack_rows(out, x, stride, width, (int32_t)smaller(n, width),
-                          k);
+        kernel->pack_columns(out, p->a + row * p->a_stride + from,
+                             p->a_stride, kernel->rows, n, depth);
 }
 
-/* Packs columns of b: steps [from, from + depth) of k. */
+/* The same steps of all columns of b. */
 static void pack_b(const aci_multiply_kernel *kernel, float *out,
                    const aci_multiply *p, int64_t from, int64_t depth)
 {
-    int64_t j;
-
-    for (j = 0; j < p->n; j += kernel->columns, out += depth * kernel->columns)
-        pack(kernel, out,
-             p->b + (p->b_transposed ? j * p->b_stride + from
-                                     : from * p->b_stride + j),
-             p->b_stride, p->b_transposed, kernel->columns, p->n - j, depth);
+    if (p->b_transposed)
+        kernel->pack_columns(out, p->b + from, p->b_stride, kernel->columns,
+                             p->n, depth);
+    else
+        kernel->pack_rows(out, p->b + from * p->b_stride, p->b_stride,
+                          kernel->columns, p->n, depth);
 }
 
 static void multiply_block(const aci_multiply_kernel *kernel,
@@ -149,22 +150,24 @@ static void multiply_block(const aci_multiply_kernel *kernel,
                            int64_t from, int64_t depth)
 {
     int32_t rows = kernel->rows, columns = kernel->columns;
-    int64_t i, j;
+    int64_t row, n, i, j;
 
     pack_b(kernel, packed->b, p, from, depth);
-    for (i = 0; i < p->m; i += rows) {
-        aci_multiply_patch patch = { p->c + i * p->c_stride, p->c_stride,
-                                     (int32_t)smaller(rows, p->m - i), 0,
-                                     from > 0 || p->accumulate };
+    for (row = 0; row < p->m; row += n) {
+        n = smaller(GROUP_ROWS, p->m - row);
+        pack_a(kernel, packed->a, p, row, n, from, depth);
+        for (j = 0; j < p->n; j += columns)
+            for (i = 0; i < n; i += rows) {
+                aci_multiply_patch patch = {
+                    p->c + (row + i) * p->c_stride + j, p->c_stride,
+                    (int32_t)smaller(rows, n - i),
+                    (int32_t)smaller(columns, p->n - j),
+                    from > 0 || p->accumulate
+                };
 
-        pack(kernel, packed->a,
-             p->a + (p->a_transposed ? from * p->a_stride + i
-                                     : i * p->a_stride + from),
-             p->a_stride, !p->a_transposed, rows, p->m - i, depth);
-        for (j = 0; j < p->n; j += columns, patch.c += columns) {
-            patch.n_columns = (int32_t)smaller(columns, p->n - j);
-            kernel->multiply(&patch, packed->a, packed->b + j * depth, depth);
-        }
+                kernel->multiply(&patch, packed->a + i * depth,
+                                 packed->b + j * depth, depth);
+            }
     }
 }
 
@@ -272,7 +275,7 @@ static int choose(aci_multiplier *multiplier, const char *level)
 static ac_status make_buffers(aci_multiplier *multiplier, ac_error *error)
 {
     aci_memory *memory = multiplier->memory;
-    size_t a_floats = MAX_ROWS * BLOCK_DEPTH + ACI_PANEL_SLACK;
+    size_t a_floats = GROUP_ROWS * BLOCK_DEPTH + ACI_PANEL_SLACK;
     size_t b_floats = TILE_COLUMNS * BLOCK_DEPTH + ACI_PANEL_SLACK;
     int32_t i;
 

@@ -9,6 +9,7 @@ typedef float vec __attribute__((vector_size(32)));
 #define LANES 8
 #define ROWS 6
 #define EACH_ROW(X) X(0) X(1) X(2) X(3) X(4) X(5)
+#define SPREAD(x) (vec)_mm256_set1_ps(x)
 #define FMA(x, y, z) \
     (vec)_mm256_fmadd_ps((__m256)(x), (__m256)(y), (__m256)(z))
 

@@ -6,6 +6,7 @@
  * ROWS numbers of a. The including file defines
  *     vec, LANES          its vector of floats
  *     FMA(x, y, z)        x * y + z
+ *     SPREAD(x)           one number in all lanes
  *     ROWS, EACH_ROW(X)   X(0) ... X(ROWS - 1)
  * Rows are named, not an array: gcc 12 keeps arrays in memory. */
 
@@ -54,7 +55,7 @@ static void multiply(const aci_multiply_patch *patch, const float *a,
         vec b_low = load(b), b_high = load(b + LANES), x;
 
 #define STEP(r) \
-        x = (vec){ 0 } + a[r]; \
+        x = SPREAD(a[r]); \
         low##r = FMA(x, b_low, low##r); \
         high##r = FMA(x, b_high, high##r);
         EACH_ROW(STEP)

@@ -28,12 +28,13 @@ typedef struct aci_multiply_kernel {
     int32_t rows, columns;
     void (*multiply)(const aci_multiply_patch *patch, const float *a,
                      const float *b, int64_t k);
-    /* out [k, width] from x [k, n], n <= width; the rest becomes zero. */
+    /* Panels: out [ceil(n / width), k, width] from x [k, n]; what the last
+     * lacks becomes zero. `width` is `rows` or `columns`. */
     void (*pack_rows)(float *out, const float *x, int64_t stride,
-                      int32_t width, int32_t n, int64_t k);
+                      int32_t width, int64_t n, int64_t k);
     /* The same from x [n, k]. */
     void (*pack_columns)(float *out, const float *x, int64_t stride,
-                         int32_t width, int32_t n, int64_t k);
+                         int32_t width, int64_t n, int64_t k);
 } aci_multiply_kernel;
 
 extern const aci_multiply_kernel aci_kernels_multiply_avx512;
@@ -62,8 +63,8 @@ void aci_kernels_openblas_end(aci_openblas *blas);
 
 /* Plain packing, for levels without their own. */
 void aci_kernels_pack_rows(float *out, const float *x, int64_t stride,
-                           int32_t width, int32_t n, int64_t k);
+                           int32_t width, int64_t n, int64_t k);
 void aci_kernels_pack_columns(float *out, const float *x, int64_t stride,
-                              int32_t width, int32_t n, int64_t k);
+                              int32_t width, int64_t n, int64_t k);
 
 #endif
