@@ -6,7 +6,7 @@
  * Each plan holds all four kinds. A review after a hypothesis judges it, a
  * level-3 citation after a review picks the source from it, a difference after
  * a summary starts from it: those prompts hold "{{n}}", the answer of step n.
- */
+ * A workflow without any is drawn again. */
 #include "workshop/evaluate/workflow_make.h"
 
 #include <stdio.h>
@@ -16,7 +16,7 @@
 #include "workshop/evaluate/request.h"
 
 static const char *const plans[] = {
-    "dhlc", "hlcd", "lcdh", "kdhl", "dkhlc", "hldcd", "lckhd", "dhlcd",
+    "dhlc", "hlcd", "lcdh", "khlc", "dkhlc", "hldcd", "lckhd", "dhlcd",
     "kdhlcd", "hlcddk", "dklchl", "dhlcdkc", "lchkddc", "dkhlcdlc"
 };
 
@@ -91,6 +91,35 @@ static ac_status make_step(json_t *steps, aci_request *request, char letter,
     return AC_OK;
 }
 
+static ac_status make_steps(json_t *steps, aci_request *request,
+                            ac_error *error)
+{
+    const char *plan;
+    ac_status status = AC_OK;
+
+    json_array_clear(steps);
+    request->step = 0;
+    draw_topic(request);
+    plan = plans[aci_workshop_request_below(request,
+                                            sizeof plans / sizeof *plans)];
+    for (; *plan != '\0' && status == AC_OK; plan++)
+        status = make_step(steps, request, *plan, error);
+    return status;
+}
+
+/* Does a step use an earlier answer? */
+static bool is_chained(const json_t *steps)
+{
+    const json_t *step;
+    size_t i;
+
+    json_array_foreach(steps, i, step)
+        if (strstr(json_string_value(json_object_get(step, "prompt")),
+                   "{{") != NULL)
+            return true;
+    return false;
+}
+
 /* Distinct random streams for every (split, seed, index). */
 static void seed_random(aci_random *random, aci_split split, uint64_t seed,
                         uint64_t index)
@@ -108,7 +137,6 @@ ac_status aci_workshop_workflow_make(json_t **out, aci_memory *memory,
     aci_topic topic;
     aci_request request = { .random = &random, .topic = &topic };
     json_t *steps = json_array();
-    const char *plan;
     char id[96];
     ac_status status =
         aci_workshop_split_find(&request.split, split, error);
@@ -121,11 +149,9 @@ ac_status aci_workshop_workflow_make(json_t **out, aci_memory *memory,
             request.split == ACI_SPLIT_OOD_DOMAIN
                 ? ACI_N_DOMAINS
                 : (int32_t)(index % ACI_N_DOMAINS));
-        draw_topic(&request);
-        plan = plans[aci_workshop_request_below(
-            &request, sizeof plans / sizeof *plans)];
-        for (; *plan != '\0' && status == AC_OK; plan++)
-            status = make_step(steps, &request, *plan, error);
+        do
+            status = make_steps(steps, &request, error);
+        while (status == AC_OK && !is_chained(steps));
     }
     if (status != AC_OK) {
         json_decref(steps);
