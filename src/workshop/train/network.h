@@ -1,7 +1,7 @@
 /* network.h - a model that can be trained: its parameters, and the forward and
  * backward passes written out. Any architecture the runtime loads: RMSNorm,
  * rotary positions, grouped-query attention, gated feed-forward, biases, q/k
- * norm, tied or separate embeddings. Everything float32.
+ * norm, tied or separate embeddings. aci_real is float (kernels/training.h).
  *
  * A batch is a row of tokens in which documents lie end to end; attention
  * never crosses from one to the next and positions restart at 0. The head is
@@ -13,6 +13,7 @@
 #include <stddef.h>
 #include <stdint.h>
 
+#include "kernels/training.h"
 #include "model/checkpoint.h"
 #include "model/shape.h"
 #include "platform/memory.h"
@@ -50,10 +51,10 @@ typedef struct aci_network_options {
  * _write copy from and to the host. */
 typedef struct aci_parameter {
     char name[48];           /* "0.q", "embed", "0.q.lora_a", "0.q.left" */
-    float *value;            /* [n_rows, n_columns] */
-    float *gradient;         /* the same; NULL when frozen */
-    float *moment_1;         /* AdamW's means of gradients and their squares; */
-    float *moment_2;         /* NULL when frozen */
+    aci_real *value;         /* [n_rows, n_columns] */
+    aci_real *gradient;      /* the same; NULL when frozen */
+    aci_real *moment_1;      /* AdamW's means of gradients and their */
+    aci_real *moment_2;      /* squares; NULL when frozen */
     int64_t n_rows, n_columns;
     bool decays;             /* weight decay applies: matrices, not norms */
 } aci_parameter;
@@ -75,9 +76,9 @@ enum aci_loss { ACI_LOSS_CROSS_ENTROPY, ACI_LOSS_KL, ACI_LOSS_BLOCK_MSE };
 typedef struct aci_objective {
     int32_t loss;                /* aci_loss */
     float temperature;           /* KL: both sides are divided by it */
-    const float *teacher_logits; /* KL: [rows with a target, n_vocab] */
-    const float *block_input;    /* block MSE: [n_tokens, n_embd] */
-    const float *block_target;   /* block MSE: [n_tokens, n_embd] */
+    const aci_real *teacher_logits; /* KL: [rows with a target, n_vocab] */
+    const aci_real *block_input;    /* block MSE: [n_tokens, n_embd] */
+    const aci_real *block_target;   /* block MSE: [n_tokens, n_embd] */
 } aci_objective;
 
 ac_status aci_workshop_network_create(aci_network **out, aci_memory *memory,
@@ -113,10 +114,10 @@ enum aci_part_of {
 /* Copies a part of parameter i, [n_rows, n_columns], to or from host memory.
  * Reading a part that a frozen parameter lacks gives zeros; writing it is
  * AC_E_ARGUMENT. */
-ac_status aci_workshop_network_read(float *out, aci_network *network,
+ac_status aci_workshop_network_read(aci_real *out, aci_network *network,
                                     size_t i, int32_t part, ac_error *error);
 ac_status aci_workshop_network_write(aci_network *network, size_t i,
-                                     int32_t part, const float *values,
+                                     int32_t part, const aci_real *values,
                                      ac_error *error);
 
 /* AdamW (Loshchilov, Hutter 2019): decay is decoupled, and left out for
@@ -147,7 +148,7 @@ ac_status aci_workshop_network_step(aci_network *network, double *loss,
                                     float weight, ac_error *error);
 
 /* Logits of rows that have a target, in row order, [n, n_vocab]. */
-ac_status aci_workshop_network_logits(aci_network *network, float *logits,
+ac_status aci_workshop_network_logits(aci_network *network, aci_real *logits,
                                       const aci_batch *batch,
                                       ac_error *error);
 
