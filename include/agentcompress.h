@@ -744,6 +744,129 @@ AC_API ac_status ac_train_tokenizer(ac_tokenizer_report *report,
                                     const ac_tokenizer_options *options,
                                     ac_error *error);
 
+/* How text files are cut into documents. JSON lines have one each. */
+#define AC_DOCUMENTS_BLANK 0      /* two blank lines end one (default); a line
+                                     <|endoftext|> does too */
+#define AC_DOCUMENTS_FILE 1       /* the whole file is one */
+#define AC_DOCUMENTS_LINE 2       /* every line is one */
+
+/* How far training is, after every step. Losses are nats per token. */
+typedef struct ac_training_progress {
+    uint32_t struct_size;
+    uint32_t reserved;
+    uint64_t step, n_steps;       /* steps done, and planned */
+    uint64_t n_tokens;            /* trained on since the run began */
+    double seconds;               /* likewise; over resumed runs together */
+    double tokens_per_second;     /* of late */
+    double loss;                  /* smoothed over some steps */
+    double held_out_loss;         /* last measured; NaN before the first */
+    double learning_rate;
+    double matrix_share;          /* of the rate of products alone, measured at
+                                     the start at the model's own shapes */
+    double seconds_left;
+} ac_training_progress;
+
+/* Return 0 to go on, anything else to stop: the step is finished, the state
+ * saved, and the call returns AC_E_CANCELLED. */
+typedef int32_t (*ac_training_callback)(const ac_training_progress *progress,
+                                        void *user);
+
+/* 0 and NULL are defaults throughout. Everything that follows `data` down to
+ * `overwrite` decides the result, and a run can only be resumed with the same;
+ * n_threads does not. */
+typedef struct ac_training_options {
+    uint32_t struct_size;
+    uint32_t n_threads;           /* 0: one per core */
+    const char *const *data;      /* [n_data] "FILE" or "FILE:WEIGHT": JSON
+                                     lines or text, .xz too; the weight times
+                                     a file's size is its share */
+    const char *const *held_out;  /* [n_held_out] files to be judged by */
+    uint32_t n_data, n_held_out;
+    const char *teacher;          /* checkpoint to learn from; NULL: none */
+    const char *trainable;        /* "all"; "small": norms and biases; "lora";
+                                     "block:N": layer N; NULL: "all" */
+    const char *matrices;         /* lora: of "q,k,v,o,gate,up,down"; NULL:
+                                     all seven */
+    const char *schedule;         /* "cosine", "linear", "constant"; NULL:
+                                     "cosine" */
+    uint64_t n_steps;             /* 0: from n_epochs */
+    uint64_t seed;                /* of fresh weights, and the data's order */
+    float n_epochs;               /* passes over the data; 0: 1 */
+    float learning_rate;          /* 0: by size, 2e-3 below 10 M parameters; a
+                                     tenth of it when weights were there */
+    float final_rate_share;       /* of the peak, at the end; 0: 0.1 */
+    float warmup_share;           /* of the steps; 0: 0.02; negative: none */
+    float beta_1, beta_2;         /* 0: 0.9, 0.95 */
+    float weight_decay;           /* 0: 0.1; negative: none */
+    float clip_norm;              /* 0: 1; negative: none */
+    float held_out_share;         /* of documents, by hash; 0: none */
+    float distill_share;          /* of the loss, with a teacher; 0: 1 */
+    float distill_temperature;    /* 0: 1 */
+    float average_decay;          /* of the weights' running mean, which is
+                                     then what is judged and written; 0: none */
+    float lora_alpha;             /* 0: twice the rank */
+    uint32_t lora_rank;           /* 0: 8 */
+    uint32_t batch_tokens;        /* in one pass; 0: 4096 */
+    uint32_t n_accumulate;        /* passes per step; 0: 1 */
+    uint32_t n_context;           /* longest piece; 0: the model's, <= 1024 */
+    uint32_t documents;           /* AC_DOCUMENTS_* */
+    uint32_t evaluate_every;      /* steps; 0: a twentieth of them */
+    uint32_t evaluate_tokens;     /* held-out tokens read; 0: 65536 */
+    uint32_t patience;            /* evaluations without a better one before
+                                     it ends early; 0: never */
+    uint32_t from_scratch;        /* 1: fresh weights though the model has
+                                     some */
+    uint32_t recompute;           /* 1: less memory, a third more work */
+    uint32_t save_every;          /* steps; 0: every five minutes */
+    uint32_t resume;              /* 1: go on where `out` stopped; begin, when
+                                     there is nothing yet */
+    uint32_t overwrite;           /* 1: begin anew though `out` has a run */
+    ac_training_callback on_progress;
+    void *progress_user;
+    ac_log_callback on_log;
+    void *log_user;
+} ac_training_options;
+
+#define AC_TRAINING_OPTIONS_INIT { sizeof(ac_training_options), 0, NULL, NULL, \
+    0, 0, NULL, NULL, NULL, NULL, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, \
+    0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, NULL, NULL, NULL, NULL }
+
+/* What came of it. */
+typedef struct ac_training_report {
+    uint32_t struct_size;
+    uint32_t stopped_early;       /* 1: patience ran out */
+    uint64_t n_parameters, n_trainable;
+    uint64_t n_steps;             /* done */
+    uint64_t n_tokens;            /* trained on */
+    double seconds;
+    double tokens_per_second;
+    double matrix_share;          /* as in ac_training_progress */
+    double loss;                  /* smoothed, at the end */
+    double held_out_loss;         /* the best; NaN: nothing was held out */
+    uint64_t best_step;           /* when that was; 0: nothing was held out */
+} ac_training_report;
+
+#define AC_TRAINING_REPORT_INIT { sizeof(ac_training_report), 0, 0, 0, 0, 0, \
+                                  0, 0, 0, 0, 0, 0 }
+
+/* ac_train: train a model, or go on training one.
+ *
+ * report      NULL, or filled with what came of it.
+ * model       a Hugging Face directory: config.json and a tokenizer; with
+ *             weights they are the start, without them fresh ones are drawn.
+ * out         directory to fill: the model (weights in bfloat16, the best on
+ *             held-out data when there is any), log.csv with a line per step,
+ *             and train.state, from which a run goes on. Killed at any moment
+ *             and resumed, a run gives the very weights it would have given.
+ * Returns     AC_OK; AC_E_ARGUMENT (a resumed run differs: the option is
+ *             named), AC_E_FORMAT (file and line named), AC_E_NUMERIC (step
+ *             and layer named; the last good state is kept), AC_E_DISK_FULL
+ *             (likewise), AC_E_CANCELLED (state saved), AC_E_BUSY, ...
+ *             Since 0.1. */
+AC_API ac_status ac_train(ac_training_report *report, const char *model,
+                          const char *out, const ac_training_options *options,
+                          ac_error *error);
+
 /* ac_inspect: what a zoo, checkpoint or predictor is, as JSON; nothing is
  * loaded. `*out_json` is the caller's: ac_free it. Since 0.1. */
 AC_API ac_status ac_inspect(char **out_json, const char *path,

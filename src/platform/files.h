@@ -58,6 +58,22 @@ uint64_t aci_platform_writer_offset(const aci_writer *writer);
 ac_status aci_platform_writer_commit(aci_writer *writer, ac_error *error);
 void aci_platform_writer_abandon(aci_writer *writer); /* NULL is fine */
 
+/* A directory made where it belongs, unless it is there already. */
+ac_status aci_platform_make_directory(const char *path, ac_error *error);
+
+/* Lines added at the end of a file, one whole line a write, by one process at
+ * a time (AC_E_BUSY). Made when it is not there. Survives a kill, not a power
+ * cut. */
+typedef struct aci_line_log aci_line_log;
+ac_status aci_platform_line_log_open(aci_line_log **out, aci_memory *memory,
+                                     const char *path, ac_error *error);
+ac_status aci_platform_line_log_add(aci_line_log *log, const char *text,
+                                    size_t n_bytes, ac_error *error);
+/* Cuts the file to its first n_bytes. */
+ac_status aci_platform_line_log_cut(aci_line_log *log, size_t n_bytes,
+                                    ac_error *error);
+void aci_platform_line_log_close(aci_line_log *log); /* NULL is fine */
+
 /* A directory made beside its place, "<path>.tmp-<pid>", filled, then renamed
  * over it. With `overwrite` an existing directory is swapped out and removed
  * (the caller makes sure that it is one of ours); without it, existing is

@@ -66,6 +66,17 @@ static void remove_tree(const char *path)
     rmdir(path);
 }
 
+ac_status aci_platform_make_directory(const char *path, ac_error *error)
+{
+    struct stat status;
+
+    if (mkdir(path, 0777) == 0)
+        return AC_OK;
+    if (errno == EEXIST && stat(path, &status) == 0 && S_ISDIR(status.st_mode))
+        return AC_OK;
+    return aci_platform_fail_errno(error, errno, "cannot create %s", path);
+}
+
 /* Makes the temporary directory, or takes over what a killed process left. */
 static ac_status make_locked(char *temporary, const char *path,
                              ac_error *error)

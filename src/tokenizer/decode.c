@@ -13,6 +13,11 @@ int32_t aci_tokenizer_bos(const aci_tokenizer *tokenizer)
     return tokenizer->header->bos;
 }
 
+int32_t aci_tokenizer_eos(const aci_tokenizer *tokenizer)
+{
+    return tokenizer->header->eos;
+}
+
 static bool is_token(const aci_tokenizer *tokenizer, int32_t token)
 {
     return token >= 0 && (uint32_t)token < tokenizer->header->n_tokens;

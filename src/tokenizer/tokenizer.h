@@ -51,6 +51,7 @@ void aci_tokenizer_close(aci_tokenizer *tokenizer);
 
 int32_t aci_tokenizer_size(const aci_tokenizer *tokenizer);
 int32_t aci_tokenizer_bos(const aci_tokenizer *tokenizer); /* -1: none */
+int32_t aci_tokenizer_eos(const aci_tokenizer *tokenizer); /* -1: none */
 /* 1 when generation ends at this token (eos, <|eot_id|>, <|im_end|>, ...). */
 int aci_tokenizer_is_end(const aci_tokenizer *tokenizer, int32_t token);
 

@@ -48,4 +48,11 @@ ac_status aci_workshop_train_tokenizer(aci_memory *memory, aci_pool *pool,
                                        const ac_tokenizer_options *options,
                                        ac_error *error);
 
+/* train/: trains the model of a Hugging Face directory on text. */
+ac_status aci_workshop_train(aci_memory *memory, aci_pool *pool,
+                             ac_training_report *report, const char *model,
+                             const char *out,
+                             const ac_training_options *options,
+                             ac_error *error);
+
 #endif

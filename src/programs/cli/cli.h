@@ -103,6 +103,12 @@ void end_progress(progress_state *state);
 /* Seconds of a clock that never goes back. */
 double progress_seconds(void);
 
+/* ---- loss_curve.c -------------------------------------------------------- */
+
+/* Draws the losses of a log.csv as an SVG. */
+int draw_loss_curve(const char *log_path, const char *svg_path,
+                    bool log_steps);
+
 /* ---- interrupt.c --------------------------------------------------------- */
 
 /* Makes Ctrl-C (and SIGTERM) set a flag and cancel the session, if any. A
@@ -158,6 +164,7 @@ int command_outcomes(int argc, char **argv, const command *self);
 int command_train_predictor(int argc, char **argv, const command *self);
 int command_train_tokenizer(int argc, char **argv, const command *self);
 int command_workflows(int argc, char **argv, const command *self);
+int command_train(int argc, char **argv, const command *self);
 int command_bench(int argc, char **argv, const command *self);
 
 #endif

@@ -50,6 +50,17 @@ static const command commands[] = {
       "  agentcompress outcomes my.zoo tasks.jsonl o.jsonl --contains\n"
       "  agentcompress outcomes my.zoo prompts.jsonl o.jsonl --like-full\n",
       command_outcomes },
+    { "train", "MODEL OUT", "train a model on text or on prompts and answers",
+      "  agentcompress train ./fresh out --data tasks.jsonl --epochs 3\n"
+      "  agentcompress train ./fresh out --data a.jsonl:2 b.txt.xz "
+      "\\\n      --held-out-share 0.02 --patience 4\n"
+      "  agentcompress train ./fresh out --data tasks.jsonl --resume\n"
+      "  agentcompress train ./Llama out --data my.jsonl --trainable lora\n"
+      "  agentcompress train ./small out --data t.txt --teacher ./large\n"
+      "  agentcompress train --plot out/log.csv curve.svg\n"
+      "MODEL has config.json and tokenizer.json; with weights they are the "
+      "start.\nOUT is a model like it, which compress takes.\n",
+      command_train },
     { "train-predictor", "OUTCOMES.jsonl PREDICTOR",
       "learn which prompts each variant can answer",
       "  agentcompress train-predictor outcomes.jsonl my.zoo/predictor.acp\n"
