@@ -810,7 +810,8 @@ typedef struct ac_training_options {
     uint32_t n_accumulate;        /* passes per step; 0: 1 */
     uint32_t n_context;           /* longest piece; 0: the model's, <= 1024 */
     uint32_t documents;           /* AC_DOCUMENTS_* */
-    uint32_t evaluate_every;      /* steps; 0: a twentieth of them */
+    uint32_t evaluate_every;      /* steps; 0: a twentieth of them, or so that
+                                     it takes about a tenth of the time */
     uint32_t evaluate_tokens;     /* held-out tokens read; 0: 65536 */
     uint32_t patience;            /* evaluations without a better one before
                                      it ends early; 0: never */

@@ -271,6 +271,18 @@ ac_status aci_workshop_settings_fit(aci_train_settings *settings,
     return AC_OK;
 }
 
+/* A twentieth of the run, or more where judging would take over a tenth of the
+ * time: it does a third of the work of training on as much. */
+static uint32_t evaluations_apart(const ac_training_options *o,
+                                  double per_step)
+{
+    double apart = (double)(o->n_steps / 20);
+    double least = 3.0 * (double)o->evaluate_tokens / per_step;
+
+    apart = apart > least ? apart : least;
+    return apart < 1.0 ? 1 : apart > 1e6 ? 1000000 : (uint32_t)apart;
+}
+
 ac_status aci_workshop_settings_plan(aci_train_settings *settings,
                                      const aci_corpus *data, ac_error *error)
 {
@@ -283,12 +295,8 @@ ac_status aci_workshop_settings_plan(aci_train_settings *settings,
     per_step = (double)o->batch_tokens * (double)o->n_accumulate;
     if (o->n_steps == 0)
         o->n_steps = (uint64_t)ceil((double)o->n_epochs * rows / per_step);
-    if (o->evaluate_every == 0) {
-        uint64_t every = o->n_steps / 20;
-
-        o->evaluate_every = every < 1 ? 1 : every > 100000 ? 100000
-                                                           : (uint32_t)every;
-    }
+    if (o->evaluate_every == 0)
+        o->evaluate_every = evaluations_apart(o, per_step);
     settings->n_warmup = (uint64_t)ceil((double)o->warmup_share *
                                         (double)o->n_steps);
     return AC_OK;

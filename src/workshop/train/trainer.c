@@ -331,6 +331,7 @@ static ac_status begin_or_resume(aci_trainer *trainer, ac_error *error)
     if (status == AC_OK && exists && o->resume)
         status = aci_workshop_state_load(trainer, error);
     trainer->seconds_before = trainer->counters.seconds;
+    trainer->step_before = trainer->counters.step;
     if (status == AC_OK)
         status = aci_workshop_log_open(trainer, error);
     if (status == AC_OK && trainer->counters.step == 0)
@@ -422,11 +423,9 @@ static int report_progress(const aci_trainer *trainer)
 
     if (o->on_progress == NULL)
         return 0;
-    if (trainer->token_rate > 0.0)
-        progress.seconds_left = (double)left * (double)c->n_tokens /
-                                (double)c->step / trainer->token_rate;
-    else
-        progress.seconds_left = of_this_run;
+    progress.seconds_left = of_this_run / (double)(c->step -
+                                                   trainer->step_before) *
+                            (double)left;
     return o->on_progress(&progress, o->progress_user) != 0;
 }
 

@@ -64,6 +64,7 @@ typedef struct aci_trainer {
     uint64_t saved_at, began_at;   /* monotonic nanoseconds */
     uint64_t n_trainable, n_parameters;
     double seconds_before;         /* of the runs that this one goes on */
+    uint64_t step_before;
 } aci_trainer;
 
 /* ---- train_settings.c ---------------------------------------------------- */

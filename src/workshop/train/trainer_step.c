@@ -79,15 +79,17 @@ static ac_status check_loss(aci_trainer *trainer, double loss,
                             ac_error *error)
 {
     aci_train_counters *c = &trainer->counters;
+    double keep;
 
     if (!isfinite(loss))
         return aci_platform_fail(error, AC_E_NUMERIC,
                                  "the loss was not finite");
     if (c->step == 0)
         c->mean_loss = loss;
+    keep = fmin(MEAN_DECAY, (double)c->step / (double)(c->step + 1));
     if (loss <= HIGH_FACTOR * c->mean_loss + HIGH_MARGIN) {
         c->n_high = 0;
-        c->mean_loss = MEAN_DECAY * c->mean_loss + (1.0 - MEAN_DECAY) * loss;
+        c->mean_loss = keep * c->mean_loss + (1.0 - keep) * loss;
         return AC_OK;
     }
     if (++c->n_high < MAX_HIGH)
