@@ -22,7 +22,7 @@ static void tear_down(void)
 
 static void add(size_t n, size_t n_given)
 {
-    int32_t tokens[64];
+    int32_t tokens[64] = { 0 };
 
     for (size_t i = 0; i < n; i++)
         tokens[i] = (int32_t)i;
