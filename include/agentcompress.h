@@ -618,6 +618,105 @@ AC_API ac_status ac_compress(const char *checkpoint, const char *zoo,
                              const ac_compress_options *options,
                              ac_error *error);
 
+/* Where the model's begin token stands when a text is judged. */
+#define AC_BEGIN_DOCUMENT 0       /* before each document, where the model
+                                     wants one */
+#define AC_BEGIN_WINDOW 1         /* in place of each window's first token, as
+                                     llama.cpp does */
+#define AC_BEGIN_NONE 2
+
+typedef struct ac_perplexity_options {
+    uint32_t struct_size;
+    uint32_t n_context;           /* tokens of a window; 0: 512, or the
+                                     model's own when that is less */
+    uint32_t stride;              /* from window to window; 0: n_context, so
+                                     that they are disjoint; less: they slide,
+                                     and each token is judged once, after at
+                                     least n_context - stride others */
+    uint32_t second_half;         /* 1: judge each disjoint window's second
+                                     half only */
+    uint32_t whole_windows;       /* 1: leave out a last window that is not
+                                     whole */
+    uint32_t begin;               /* AC_BEGIN_* */
+    uint32_t special;             /* AC_SPECIAL_* for the text */
+    uint32_t kv_bits;             /* as in ac_session_options */
+    uint64_t max_tokens;          /* of the text, the rest is left; 0: all */
+    const char *variants;         /* "int8,int4"; NULL: all. full always runs */
+    const char *text;             /* UTF-8, judged when text_path is NULL */
+    uint64_t text_bytes;
+    ac_progress_callback on_progress; /* in tokens, over all variants */
+    void *progress_user;
+} ac_perplexity_options;
+
+#define AC_PERPLEXITY_OPTIONS_INIT { sizeof(ac_perplexity_options), 0, 0, 0, \
+                                     0, 0, 0, 0, 0, NULL, NULL, 0, NULL, NULL }
+
+/* What was judged, and how: to be printed beside every figure, since figures
+ * of two conventions do not compare. */
+typedef struct ac_text_summary {
+    uint32_t struct_size;
+    uint32_t n_context, stride, second_half, whole_windows;
+    uint32_t begin, special, kv_bits; /* as they were taken */
+    uint64_t n_bytes;             /* of text, unpacked */
+    uint64_t n_tokens;            /* of text, begin tokens included */
+    uint64_t n_judged;            /* tokens the figures are over */
+    uint64_t judged_bytes;        /* what those spell */
+    uint64_t n_documents, n_windows;
+    uint64_t n_batches;           /* independent parts the errors rest on */
+    uint32_t n_vocab;
+    int32_t begin_token;          /* -1: none was put in */
+    char text_sha256[72];         /* of the file as it lies, in hexadecimal */
+    char vocabulary_sha256[72];   /* of every token's length and bytes */
+} ac_text_summary;
+
+#define AC_TEXT_SUMMARY_INIT { sizeof(ac_text_summary), 0, 0, 0, 0, 0, 0, 0, \
+                               0, 0, 0, 0, 0, 0, 0, 0, 0, { 0 }, { 0 } }
+
+/* How well a variant predicts the text, and how near it is to full. Means are
+ * over the tokens judged, in double precision over the whole vocabulary; each
+ * *_error is the standard error from batches of n_context tokens (a document,
+ * where that is shorter), NaN of a single batch. */
+typedef struct ac_quality {
+    uint32_t struct_size;
+    uint32_t variant;             /* index, for ac_variant_describe */
+    char name[32];
+    double nats, nats_error;      /* -ln p, per token */
+    double perplexity, perplexity_error; /* exp(nats) */
+    double bits_per_byte, bits_per_byte_error;
+    double nats_over_full, nats_over_full_error; /* paired, token by token */
+    double kl, kl_error;          /* of this variant from full, nats */
+    double kl_median, kl_p99, kl_max;
+    double same_top, same_top_error; /* share with full's most likely token */
+    double seconds;               /* running it and comparing */
+} ac_quality;
+
+#define AC_QUALITY_INIT { sizeof(ac_quality), 0, { 0 }, 0, 0, 0, 0, 0, 0, 0, \
+                          0, 0, 0, 0, 0, 0, 0, 0, 0 }
+
+/* ac_perplexity: judge variants by a text: perplexity, divergence from full,
+ * how often the most likely token is full's. Memory is bounded: the text's
+ * tokens, one cache per variant, 32 MiB of logits, 4 bytes per token and
+ * variant.
+ *
+ * out         [capacity], full first; AC_MAX_VARIANTS always suffice. Begin
+ *             out[0] from AC_QUALITY_INIT: its struct_size holds for all.
+ * n_out       set to the number of variants judged.
+ * summary     NULL, or filled.
+ * text_path   UTF-8 text, one document; NAME.jsonl: a document per line, in
+ *             "text", or in "prompt" and "completion", of which only the
+ *             completion is judged; .xz of either. NULL: options->text.
+ * Returns     AC_OK; AC_E_TOO_SMALL (n_out is set, nothing was run);
+ *             AC_E_ARGUMENT (the text is too short for a window, ...);
+ *             AC_E_FORMAT (not UTF-8, or a bad line, named); AC_E_NOT_FOUND
+ *             (no such variant or file); AC_E_NUMERIC (logits that are not
+ *             finite); AC_E_CANCELLED.
+ * Threads     any, concurrently.                               Since 0.1. */
+AC_API ac_status ac_perplexity(ac_quality *out, size_t capacity,
+                               size_t *n_out, ac_text_summary *summary,
+                               ac_engine *engine, const char *text_path,
+                               const ac_perplexity_options *options,
+                               ac_error *error);
+
 typedef struct ac_measure_options {
     uint32_t struct_size;
     uint32_t n_threads;           /* 0: one per core */

@@ -11,14 +11,9 @@
 #include "api/handles.h"
 #include "platform/clock.h"
 #include "platform/error.h"
-#include "platform/files.h"
 #include "workshop/workshop.h"
 
-enum { MAX_RUNS = 64, MAX_WINDOW = 256, MAX_WINDOWS = 64 };
-
-/* Logits of one window, for one variant. */
-#define WINDOW_BYTES ((size_t)64 << 20)
-#define MAX_TEXT_BYTES ((size_t)4 << 20)
+enum { MAX_RUNS = 64, JUDGED_TOKENS = 16384 };
 
 typedef struct measuring {
     aci_memory memory;
@@ -186,129 +181,23 @@ static ac_status measure_speed(measuring *m, ac_error *error)
 
 /* ---- quality ------------------------------------------------------------- */
 
-static double log_sum_exp(const float *x, size_t n)
-{
-    double top = (double)x[0], sum = 0.0;
-    size_t i;
-
-    for (i = 1; i < n; i++)
-        top = (double)x[i] > top ? (double)x[i] : top;
-    for (i = 0; i < n; i++)
-        sum += exp((double)x[i] - top);
-    return top + log(sum);
-}
-
-static double divergence(const float *full, const float *own, size_t n)
-{
-    double zf = log_sum_exp(full, n), zo = log_sum_exp(own, n), kl = 0.0;
-    size_t i;
-
-    for (i = 0; i < n; i++) {
-        double lf = (double)full[i] - zf;
-
-        kl += exp(lf) * (lf - ((double)own[i] - zo));
-    }
-    return kl;
-}
-
-/* The text's tokens and the buffers of one window. */
-typedef struct judging {
-    aci_tokens tokens;
-    float *logprobs, *full, *own;
-    size_t window, n_vocab;
-    double kl[AC_MAX_VARIANTS], nll[AC_MAX_VARIANTS];
-    size_t n_positions, n_scored;
-} judging;
-
-static ac_status judge_window(judging *j, measuring *m, size_t at, size_t n,
-                              ac_error *error)
-{
-    const aci_model *model = m->engine->model;
-    const int32_t *tokens = j->tokens.ids + at;
-    int32_t v, k;
-    size_t i;
-    ac_status status = AC_OK;
-
-    for (k = 0; k < model->n_variants && status == AC_OK; k++) {
-        float *logits;
-
-        v = (model->full_variant + k) % model->n_variants; /* full first */
-        logits = k == 0 ? j->full : j->own;
-        status = ac_score(j->logprobs, logits, m->session, tokens, n,
-                          model->variants[v].name, error);
-        for (i = 1; i < n && status == AC_OK; i++)
-            j->nll[v] -= (double)j->logprobs[i];
-        for (i = 0; i < n && k > 0 && status == AC_OK; i++)
-            j->kl[v] += divergence(j->full + i * j->n_vocab,
-                                   logits + i * j->n_vocab, j->n_vocab);
-        if (status == AC_OK)
-            status = tell(m, "judge", error);
-    }
-    j->n_positions += n;
-    j->n_scored += n - 1;
-    return status;
-}
-
-static ac_status make_judging(judging *j, measuring *m, ac_error *error)
-{
-    char *text = NULL;
-    size_t n_bytes = 0;
-    uint32_t context = aci_engine_session_context(m->session->session);
-    ac_status status = aci_platform_read_file(
-        &text, &n_bytes, &m->memory, m->options.text_path, MAX_TEXT_BYTES,
-        error);
-
-    if (status == AC_OK)
-        status = aci_tokenizer_encode(&j->tokens, m->engine->tokenizer, text,
-                                      n_bytes, 0, 1, error);
-    aci_platform_free(&m->memory, text);
-    if (status != AC_OK)
-        return status;
-    j->n_vocab = (size_t)m->engine->model->shape.n_vocab;
-    j->window = WINDOW_BYTES / (j->n_vocab * sizeof(float));
-    j->window = j->window > MAX_WINDOW ? MAX_WINDOW : j->window;
-    j->window = j->window > context ? context : j->window;
-    if (j->tokens.n < 2 || j->window < 2)
-        return aci_platform_fail(error, AC_E_ARGUMENT,
-                                 "%s held fewer than two tokens",
-                                 m->options.text_path);
-    j->logprobs = aci_platform_alloc_array(&m->memory, j->window,
-                                           sizeof(float));
-    j->full = aci_platform_alloc_array(&m->memory, j->window,
-                                       j->n_vocab * sizeof(float));
-    j->own = aci_platform_alloc_array(&m->memory, j->window,
-                                      j->n_vocab * sizeof(float));
-    if (!j->logprobs || !j->full || !j->own)
-        return aci_platform_fail_memory(error, "logits");
-    return AC_OK;
-}
-
+/* As `agentcompress perplexity` has it by default, on the text's beginning. */
 static ac_status measure_quality(measuring *m, ac_error *error)
 {
-    judging j = { .window = 0 };
-    int32_t n_variants = m->engine->model->n_variants, v;
-    size_t at, windows = 0;
-    ac_status status = make_judging(&j, m, error);
+    ac_perplexity_options options = AC_PERPLEXITY_OPTIONS_INIT;
+    ac_quality found[AC_MAX_VARIANTS] = { AC_QUALITY_INIT };
+    size_t n = 0, i;
+    ac_status status;
 
-    if (status == AC_OK)
-        m->total += (uint64_t)n_variants *
-                    (j.tokens.n / j.window < MAX_WINDOWS
-                         ? j.tokens.n / j.window + 1 : MAX_WINDOWS);
-    for (at = 0; status == AC_OK && at + 1 < j.tokens.n &&
-                 windows < MAX_WINDOWS; at += j.window, windows++) {
-        size_t left = j.tokens.n - at;
-
-        status = judge_window(&j, m, at, left < j.window ? left : j.window,
-                              error);
+    options.max_tokens = JUDGED_TOKENS;
+    options.on_progress = m->options.on_progress;
+    options.progress_user = m->options.progress_user;
+    status = ac_perplexity(found, AC_MAX_VARIANTS, &n, NULL, m->engine,
+                           m->options.text_path, &options, error);
+    for (i = 0; i < n && status == AC_OK; i++) {
+        m->figures[found[i].variant].kl_divergence = found[i].kl;
+        m->figures[found[i].variant].perplexity = found[i].perplexity;
     }
-    for (v = 0; v < n_variants && status == AC_OK; v++) {
-        m->figures[v].kl_divergence = j.kl[v] / (double)j.n_positions;
-        m->figures[v].perplexity = exp(j.nll[v] / (double)j.n_scored);
-    }
-    aci_tokenizer_tokens_free(m->engine->model->memory, &j.tokens);
-    aci_platform_free(&m->memory, j.logprobs);
-    aci_platform_free(&m->memory, j.full);
-    aci_platform_free(&m->memory, j.own);
     return status;
 }
 

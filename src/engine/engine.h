@@ -38,6 +38,10 @@ void aci_engine_session_cancel(aci_session *session);
 ac_status aci_engine_check_prompt(const aci_session *session,
                                   const int32_t *tokens, size_t n_tokens,
                                   ac_error *error);
+/* The same for tokens behind those the session holds. */
+ac_status aci_engine_check_more(const aci_session *session,
+                                const int32_t *tokens, size_t n_tokens,
+                                ac_error *error);
 
 /* What a request came to: prefill starts it from zero, generate adds. */
 typedef struct aci_counts {
@@ -84,5 +88,18 @@ ac_status aci_engine_score(aci_session *session, const int32_t *tokens,
                                              const aci_logits *logits,
                                              void *user),
                            void *user, ac_error *error);
+
+/* The same behind the tokens the session holds, and without asking for
+ * logits: a long text in pieces, or several variants in step, each with a
+ * session of its own. Logits are brought over score_rows at a time. */
+ac_status aci_engine_score_more(aci_session *session, const int32_t *tokens,
+                                size_t n_tokens, int32_t variant,
+                                void (*on_logits)(size_t position,
+                                                  const aci_logits *logits,
+                                                  void *user),
+                                void *user, ac_error *error);
+ac_status aci_engine_skip(aci_session *session, const int32_t *tokens,
+                          size_t n_tokens, int32_t variant, ac_error *error);
+size_t aci_engine_score_rows(const aci_session *session);
 
 #endif

@@ -273,20 +273,20 @@ static size_t reusable_prefix(const aci_session *session,
     return i;
 }
 
-ac_status aci_engine_check_prompt(const aci_session *session,
-                                  const int32_t *tokens, size_t n_tokens,
-                                  ac_error *error)
+static ac_status check_tokens(const aci_session *session, size_t n_held,
+                              const int32_t *tokens, size_t n_tokens,
+                              ac_error *error)
 {
     size_t i;
 
     if (n_tokens == 0)
         return aci_platform_fail(error, AC_E_ARGUMENT,
                                  "the prompt had no tokens");
-    if (n_tokens > session->n_context)
+    if (n_tokens > session->n_context - n_held)
         return aci_platform_fail(
             error, AC_E_CONTEXT_FULL,
-            "the prompt had %zu tokens, the session holds %u", n_tokens,
-            session->n_context);
+            "the prompt had %zu tokens, the session holds %u",
+            n_held + n_tokens, session->n_context);
     for (i = 0; i < n_tokens; i++)
         if (tokens[i] < 0 ||
             tokens[i] >= session->engine->model->shape.n_vocab)
@@ -294,6 +294,20 @@ ac_status aci_engine_check_prompt(const aci_session *session,
                                      "token %d was outside the vocabulary",
                                      (int)tokens[i]);
     return AC_OK;
+}
+
+ac_status aci_engine_check_prompt(const aci_session *session,
+                                  const int32_t *tokens, size_t n_tokens,
+                                  ac_error *error)
+{
+    return check_tokens(session, 0, tokens, n_tokens, error);
+}
+
+ac_status aci_engine_check_more(const aci_session *session,
+                                const int32_t *tokens, size_t n_tokens,
+                                ac_error *error)
+{
+    return check_tokens(session, session->n_tokens, tokens, n_tokens, error);
 }
 
 ac_status aci_engine_prefill(aci_counts *counts, aci_session *session,

@@ -70,6 +70,22 @@ expect 0 tokenize z.zoo --json "hi there"
 is_json out tokenize
 expect 0 score z.zoo --variant int4 --json "some text to score"
 is_json out score
+i=0
+while [ $i -lt 30 ]; do echo "line $i of a text to judge by"; i=$((i + 1))
+done > text.txt
+echo '{"prompt": "one and ", "completion": "two"}' > text.jsonl
+expect 0 perplexity z.zoo text.txt text.jsonl --quiet
+grep -q 'KL from full' out || fail "perplexity printed no table"
+expect 0 perplexity z.zoo text.txt --json --context 64 --stride 16 \
+    --variants int4 --quiet
+is_json out perplexity
+grep -q '"stride": 16' out || fail "perplexity did not say its stride"
+expect 2 perplexity z.zoo text.txt --variants int3
+expect 2 perplexity z.zoo nowhere.txt
+expect 1 perplexity z.zoo text.txt --stride 4096
+expect 1 perplexity z.zoo text.txt --begin somewhere
+expect 1 perplexity z.zoo text.jsonl --second-half
+expect 0 measure z.zoo --quiet --text text.txt --runs 1 --prompt 8 --generate 4
 expect 0 measure z.zoo --quiet --runs 1 --prompt 8 --generate 4
 expect 0 bench z.zoo --json --runs 1 --prompt 8 --generate 4
 is_json out bench

@@ -159,6 +159,7 @@ int command_route(int argc, char **argv, const command *self);
 int command_ledger(int argc, char **argv, const command *self);
 int command_inspect(int argc, char **argv, const command *self);
 int command_tokenize(int argc, char **argv, const command *self);
+int command_perplexity(int argc, char **argv, const command *self);
 int command_score(int argc, char **argv, const command *self);
 int command_outcomes(int argc, char **argv, const command *self);
 int command_train_predictor(int argc, char **argv, const command *self);

@@ -40,6 +40,20 @@ static const command commands[] = {
       "  agentcompress score my.zoo 'Once upon a time there was'\n"
       "  agentcompress score my.zoo --variant int4 --file text.txt\n",
       command_score },
+    { "perplexity", "ZOO|CHECKPOINT TEXT...",
+      "judge variants by texts: perplexity, KL, standard errors",
+      "  agentcompress perplexity my.zoo wikitext2-test.txt.xz\n"
+      "  agentcompress perplexity my.zoo test.jsonl --variants int4 --json\n"
+      "  as GPTQ and AWQ have it: windows of 2048, no begin token\n"
+      "  agentcompress perplexity my.zoo t.txt --context 2048 "
+      "--whole-windows \\\n      --begin none --special\n"
+      "  as llama.cpp has it: second halves of 512\n"
+      "  agentcompress perplexity my.zoo t.txt --context 512 "
+      "--second-half \\\n      --whole-windows --begin window\n"
+      "  each token once, after at least 384 others\n"
+      "  agentcompress perplexity my.zoo t.txt --context 512 "
+      "--stride 128\n",
+      command_perplexity },
     { "measure", "ZOO", "time the variants here, and write it into the card",
       "  agentcompress measure my.zoo\n"
       "  agentcompress measure my.zoo --text sample.txt\n",
