@@ -139,8 +139,9 @@ ac_status aci_workshop_network_update(aci_network *network, double *norm,
                                       ac_error *error);
 
 /* The loss summed over rows that have a target, and how many those are.
- * AC_E_NUMERIC names the layer where values stopped being finite. With
- * `weight` not 0, gradients += weight * d(loss sum). */
+ * AC_E_NUMERIC names the layer where values stopped being finite; gradients
+ * are then to be cleared. With `weight` not 0, gradients += weight * d(loss
+ * sum). */
 ac_status aci_workshop_network_step(aci_network *network, double *loss,
                                     int64_t *n_targets,
                                     const aci_batch *batch,
