@@ -861,7 +861,8 @@ typedef struct ac_training_progress {
     double held_out_loss;         /* last measured; NaN before the first */
     double learning_rate;
     double matrix_share;          /* of the rate of products alone, measured at
-                                     the start at the model's own shapes */
+                                     the start at the model's own shapes; 0 in
+                                     a run too short for that */
     double seconds_left;
 } ac_training_progress;
 

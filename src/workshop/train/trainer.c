@@ -521,6 +521,15 @@ static ac_status open_model(aci_trainer *trainer, ac_error *error)
     return status;
 }
 
+/* Products are measured for a third of a second: not when the run is hardly
+ * longer. */
+static int is_worth_measuring(const aci_trainer *trainer)
+{
+    const ac_training_options *o = &trainer->settings.given;
+
+    return (double)o->n_steps * o->batch_tokens * o->n_accumulate > 50000.0;
+}
+
 static ac_status open_all(aci_trainer *trainer, ac_error *error)
 {
     ac_status status = open_model(trainer, error);
@@ -542,7 +551,7 @@ static ac_status open_all(aci_trainer *trainer, ac_error *error)
         status = open_average(trainer, error);
     if (status == AC_OK)
         status = begin_or_resume(trainer, error);
-    if (status == AC_OK)
+    if (status == AC_OK && is_worth_measuring(trainer))
         status = aci_workshop_rate_measure(&trainer->matrix_rate, trainer,
                                            error);
     return status;
