@@ -795,7 +795,7 @@ typedef struct ac_tokenizer_options {
     uint32_t n_threads;           /* of reading; 0: one per core. The result
                                      does not depend on it */
     const char *const *data;      /* [n_data] files: text, or JSON lines when
-                                     the name says .jsonl; .xz of either */
+                                     named .jsonl or .json; .xz of both */
     const char *const *special_tokens; /* [n_special_tokens] printable ASCII
                                      without spaces; ids 1 and up */
     uint32_t n_data, n_special_tokens;

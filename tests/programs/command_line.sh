@@ -115,6 +115,18 @@ expect 0 inspect p.acp --json
 is_json out "inspect PREDICTOR"
 echo 'no JSON' > bad.jsonl
 expect 3 train-predictor bad.jsonl q.acp --quiet
+printf 'low lower lowest\nlow\n' > words.txt
+echo '{"prompt": "low", "completion": "lower"}' > pairs.jsonl
+expect 0 train-tokenizer made --vocab 300 --data words.txt pairs.jsonl \
+    --special '<|user|>' --json
+is_json out train-tokenizer
+[ -f made/tokenizer_config.json ] || fail "train-tokenizer wrote no config"
+is_json made/tokenizer.json "train-tokenizer into its file"
+expect 1 train-tokenizer other --vocab 256 --data words.txt --quiet
+expect 2 train-tokenizer other --data nowhere.txt --quiet
+expect 2 train-tokenizer words.txt/other --data words.txt --quiet
+expect 3 train-tokenizer other --data words.txt bad.jsonl --quiet
+[ ! -e other ] || fail "a failed train-tokenizer left something"
 expect 3 outcomes z.zoo bad.jsonl o.jsonl --quiet
 printf 'garbage' > z.zoo/weights.acw
 expect 3 run z.zoo hello

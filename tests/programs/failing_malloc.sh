@@ -27,6 +27,7 @@ while [ $i -lt 60 ]; do
     echo "{\"prompt\":\"say $i words\",\"success\":{\"full\":1,\"int4\":$((i % 2))}}"
     i=$((i + 1))
 done > "$work/outcomes.jsonl"
+cp "$work/outcomes.jsonl" "$work/outcomes.txt"
 
 try() { # what, arguments of the command...
     what=$1
@@ -64,5 +65,7 @@ try inspect inspect "$work/tiny.zoo"
 try ledger ledger "$work/run.sqlite" --by variant
 try compress compress synthetic:tiny "$work/new.zoo"
 try train-predictor train-predictor "$work/outcomes.jsonl" "$work/p.acp"
+try train-tokenizer train-tokenizer "$work/new.zoo" --vocab 280 \
+    --data "$work/outcomes.txt"
 try route route "$work/tiny.zoo" hello
 echo "ok $name"

@@ -297,6 +297,32 @@ START_TEST(our_reader_opens_it_and_every_byte_comes_back)
 }
 END_TEST
 
+/* What learning says the text becomes is what encoding makes of it. */
+START_TEST(encoding_gives_as_many_tokens)
+{
+    const char *files[] = { GOLDEN "corpus.txt" };
+    ac_tokenizer_options options = options_for(files, 1, 1000);
+    ac_tokenizer_report report = AC_TOKENIZER_REPORT_INIT;
+    aci_tokenizer *tokenizer = NULL;
+    aci_tokens tokens = { NULL, 0, 0 };
+    char *text;
+    size_t n;
+
+    options.max_digits = 3;
+    ck_assert_int_eq(train(&report, out, &options, NULL), AC_OK);
+    ck_assert_int_eq(aci_tokenizer_from_folder(&tokenizer, &memory, out,
+                                               NULL), AC_OK);
+    ck_assert_int_eq(aci_platform_read_file(&text, &n, &memory, files[0],
+                                            1 << 20, NULL), AC_OK);
+    ck_assert_int_eq(aci_tokenizer_encode(&tokens, tokenizer, text, n, 0, 0,
+                                          NULL), AC_OK);
+    ck_assert_uint_eq(tokens.n, report.n_tokens);
+    aci_platform_free(&memory, text);
+    aci_tokenizer_tokens_free(&memory, &tokens);
+    aci_tokenizer_close(tokenizer);
+}
+END_TEST
+
 static char *read_out(size_t *n)
 {
     char path[200], *bytes = NULL;
@@ -309,7 +335,7 @@ static char *read_out(size_t *n)
 
 START_TEST(threads_and_repetition_change_nothing)
 {
-    const char *files[] = { GOLDEN "corpus.txt", GOLDEN "tokenizer.json" };
+    const char *files[] = { GOLDEN "corpus.txt", GOLDEN "corpus.txt" };
     ac_tokenizer_options options = options_for(files, 2, 900);
     ac_tokenizer_report report = AC_TOKENIZER_REPORT_INIT;
     char *first, *next;
@@ -480,6 +506,7 @@ Suite *test_tokenizer_train_suite(void)
     tcase_add_test(tests, json_lines_are_texts);
     tcase_add_test(tests, hugging_face_learns_the_same);
     tcase_add_test(tests, our_reader_opens_it_and_every_byte_comes_back);
+    tcase_add_test(tests, encoding_gives_as_many_tokens);
     tcase_add_test(tests, threads_and_repetition_change_nothing);
     tcase_add_test(tests, hostile_text_does_no_harm);
     tcase_add_test(tests, errors_name_the_cause_and_leave_nothing);

@@ -11,10 +11,13 @@
  * they come up: they only fall after a pair's first round. Lists may name
  * words that have lost the pair; those are passed over.
  *
- * Counts, order and ties are those of Hugging Face's BpeTrainer, so that the
- * same words give the same merges. One of its ways is not followed: a pair
- * that is there again after its merge (when two merges make the same text) is
- * merged again but not listed twice. */
+ * A token is made by one merge only, and a pair is gone once it is merged:
+ * nothing reaches across the ends of what becomes a token, so the same bytes
+ * come together in the same steps wherever they stand. Hence a pair enters the
+ * heap once, when the younger of its tokens is made.
+ *
+ * Order and ties are those of Hugging Face's BpeTrainer: the same words give
+ * the same merges. */
 #include "workshop/train/tokenizer_merges.h"
 
 #include <stdbool.h>
@@ -29,7 +32,7 @@ typedef struct pair {
     uint64_t key;                    /* left << 32 | right */
     int64_t count;
     uint32_t places;                 /* first of its list, or NONE */
-    uint8_t merged, touched;
+    uint32_t touched;                /* it gained in this round */
 } pair;
 
 typedef struct place {
@@ -134,7 +137,7 @@ static pair *find_pair(learner *l, uint32_t left, uint32_t right)
             return &l->pairs[l->slots[at] - 1];
     if (!HAS_ROOM(l, l, pairs))
         return NULL;
-    l->pairs[l->n_pairs] = (pair){ key, 0, NONE, 0, 0 };
+    l->pairs[l->n_pairs] = (pair){ key, 0, NONE, 0 };
     l->slots[at] = (uint32_t)++l->n_pairs;
     return &l->pairs[l->n_pairs - 1];
 }
@@ -240,8 +243,8 @@ static bool push_touched(learner *l)
     return true;
 }
 
-/* The most frequent pair that still has places, taken from the heap; NULL when
- * none occurs `least` times. */
+/* The most frequent pair, taken from the heap; NULL when none occurs `least`
+ * times. */
 static pair *pop(learner *l, int64_t least)
 {
     while (l->n_heap > 0) {
@@ -256,7 +259,7 @@ static pair *pop(learner *l, int64_t least)
         *top = l->heap[--l->n_heap];
         if (l->n_heap > 0)
             sink(l->heap, l->n_heap, 0);
-        if (p->count >= least && p->places != NONE)
+        if (p->count >= least)
             return p;
     }
     return NULL;
@@ -356,7 +359,7 @@ static bool merge_word(learner *l, uint32_t word, uint32_t left,
     return good;
 }
 
-/* The token of the two together; made when it is new. */
+/* Makes the token of the two together. */
 static ac_status join(uint32_t *made, learner *l, uint32_t left,
                       uint32_t right)
 {
@@ -378,14 +381,10 @@ static ac_status merge(learner *l, pair *p)
 
     if (status != AC_OK)
         return status;
+    if (!HAS_ROOM(l, l->out, merges))
+        return no_memory(l);
+    l->out->merges[l->out->n_merges++] = (aci_learned_merge){ left, right };
     p->places = NONE;
-    if (!p->merged) {
-        if (!HAS_ROOM(l, l->out, merges))
-            return no_memory(l);
-        l->out->merges[l->out->n_merges++] =
-            (aci_learned_merge){ left, right };
-        p->merged = 1;
-    }
     for (; at != NONE; at = next) { /* `p` may move from here on */
         uint32_t word = l->places[at].word;
 

@@ -309,11 +309,20 @@ static ac_status read_json_lines(aci_text_counter *counter,
     }
 }
 
-static bool ends_in(const char *text, const char *end)
+static bool ends_in(const char *text, size_t n, const char *end)
 {
-    size_t n = strlen(text), n_end = strlen(end);
+    size_t n_end = strlen(end);
 
-    return n >= n_end && strcmp(text + n - n_end, end) == 0;
+    return n >= n_end && memcmp(text + n - n_end, end, n_end) == 0;
+}
+
+static bool is_json_lines(const char *path)
+{
+    size_t n = strlen(path);
+
+    if (ends_in(path, n, ".xz"))
+        n -= 3;
+    return ends_in(path, n, ".jsonl") || ends_in(path, n, ".json");
 }
 
 ac_status aci_workshop_text_counter_file(aci_text_counter *counter,
@@ -325,7 +334,7 @@ ac_status aci_workshop_text_counter_file(aci_text_counter *counter,
 
     if (status != AC_OK)
         return status;
-    if (ends_in(path, ".jsonl") || ends_in(path, ".jsonl.xz"))
+    if (is_json_lines(path))
         status = read_json_lines(counter, lines, path, error);
     else
         status = read_plain(counter, lines, error);

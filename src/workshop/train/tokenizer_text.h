@@ -25,8 +25,8 @@ ac_status aci_workshop_text_counter_create(aci_text_counter **out,
                                            void *context, ac_error *error);
 void aci_workshop_text_counter_free(aci_text_counter *counter);
 
-/* Counts a file: JSON lines when its name ends in .jsonl or .jsonl.xz
- * ("text", or "prompt" and "completion"), else plain text, packed or not. */
+/* Counts a file: JSON lines ("text", or "prompt" and "completion") when its
+ * name ends in .jsonl or .json, else plain text; .xz of both. */
 ac_status aci_workshop_text_counter_file(aci_text_counter *counter,
                                          const char *path, ac_error *error);
 

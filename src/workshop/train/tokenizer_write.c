@@ -5,6 +5,7 @@
 
 #include <jansson.h>
 #include <stdbool.h>
+#include <stdio.h>
 #include <string.h>
 
 #include "platform/error.h"
@@ -34,52 +35,73 @@ static json_t *make_name(const aci_learned *learned, uint32_t token)
     return json_stringn(name, n);
 }
 
+/* jansson takes NULL for "no memory" wherever a value is handed over, and then
+ * gives NULL itself; what an array or object lost must be looked for. */
+static json_t *unless(int lost, json_t *value)
+{
+    if (!lost)
+        return value;
+    json_decref(value);
+    return NULL;
+}
+
+/* A special token as transformers describes it; `id` only in tokenizer.json. */
+static json_t *make_special(const aci_learned *learned, uint32_t token,
+                            bool with_id)
+{
+    json_t *object = json_object();
+    int lost = 0;
+
+    if (with_id)
+        lost |= json_object_set_new(object, "id", json_integer(token));
+    lost |= json_object_set_new(object, "content", make_name(learned, token));
+    lost |= json_object_set_new(object, "single_word", json_false());
+    lost |= json_object_set_new(object, "lstrip", json_false());
+    lost |= json_object_set_new(object, "rstrip", json_false());
+    lost |= json_object_set_new(object, "normalized", json_false());
+    lost |= json_object_set_new(object, "special", json_true());
+    return unless(lost, object);
+}
+
 static json_t *make_added(const aci_learned *learned)
 {
     json_t *list = json_array();
+    int lost = 0;
     uint32_t i;
 
     for (i = 0; i < learned->n_special; i++)
-        json_array_append_new(
-            list, json_pack("{s:i, s:o, s:b, s:b, s:b, s:b, s:b}", "id",
-                            (int)i, "content", make_name(learned, i),
-                            "single_word", 0, "lstrip", 0, "rstrip", 0,
-                            "normalized", 0, "special", 1));
-    return list;
+        lost |= json_array_append_new(list, make_special(learned, i, true));
+    return unless(lost, list);
 }
 
 static json_t *make_vocabulary(const aci_learned *learned)
 {
     char name[2 * ACI_LONGEST_WORD + 1];
     json_t *vocabulary = json_object();
+    int lost = 0;
     uint32_t i;
 
-    for (i = 0; i < learned->tokens.n; i++) {
+    for (i = 0; i < learned->tokens.n && lost == 0; i++) {
         name[spell(name, learned, i)] = '\0';
-        if (json_object_set_new(vocabulary, name, json_integer(i)) != 0) {
-            json_decref(vocabulary);
-            return NULL;
-        }
+        lost |= json_object_set_new(vocabulary, name, json_integer(i));
     }
-    return vocabulary;
+    return unless(lost, vocabulary);
 }
 
 static json_t *make_merges(const aci_learned *learned)
 {
     char line[4 * ACI_LONGEST_WORD + 1];
     json_t *list = json_array();
+    int lost = 0;
     size_t i, n;
 
-    for (i = 0; i < learned->n_merges; i++) {
+    for (i = 0; i < learned->n_merges && lost == 0; i++) {
         n = spell(line, learned, learned->merges[i].left);
         line[n++] = ' ';
         n += spell(line + n, learned, learned->merges[i].right);
-        if (json_array_append_new(list, json_stringn(line, n)) != 0) {
-            json_decref(list);
-            return NULL;
-        }
+        lost |= json_array_append_new(list, json_stringn(line, n));
     }
-    return list;
+    return unless(lost, list);
 }
 
 static json_t *make_byte_level(void)
@@ -109,34 +131,37 @@ static json_t *make_tokenizer(const aci_learned *learned, const char *pattern)
                      "model", model);
 }
 
-static json_t *make_config(const aci_learned *learned)
+/* {"0": {...}, "1": {...}} */
+static json_t *make_decoder(const aci_learned *learned)
 {
-    json_t *tokens = json_object(), *others = json_array();
+    json_t *object = json_object();
+    int lost = 0;
     uint32_t i;
 
     for (i = 0; i < learned->n_special; i++) {
         char id[16];
-        size_t n = sizeof id;
-        uint32_t rest = i;
 
-        id[--n] = '\0';
-        do
-            id[--n] = (char)('0' + rest % 10);
-        while ((rest /= 10) > 0);
-        json_object_set_new(
-            tokens, id + n,
-            json_pack("{s:o, s:b, s:b, s:b, s:b, s:b}", "content",
-                      make_name(learned, i), "single_word", 0, "lstrip", 0,
-                      "rstrip", 0, "normalized", 0, "special", 1));
-        if (i > 0)
-            json_array_append_new(others, make_name(learned, i));
+        snprintf(id, sizeof id, "%u", i);
+        lost |= json_object_set_new(object, id,
+                                    make_special(learned, i, false));
     }
+    return unless(lost, object);
+}
+
+static json_t *make_config(const aci_learned *learned)
+{
+    json_t *others = json_array();
+    int lost = 0;
+    uint32_t i;
+
+    for (i = 1; i < learned->n_special; i++)
+        lost |= json_array_append_new(others, make_name(learned, i));
     return json_pack(
         "{s:s, s:o, s:o, s:b, s:b, s:o, s:o}", "tokenizer_class",
         "PreTrainedTokenizerFast", "bos_token", make_name(learned, 0),
         "eos_token", make_name(learned, 0), "add_bos_token", 0,
         "clean_up_tokenization_spaces", 0, "additional_special_tokens",
-        others, "added_tokens_decoder", tokens);
+        unless(lost, others), "added_tokens_decoder", make_decoder(learned));
 }
 
 /* ---- Writing ------------------------------------------------------------- */
