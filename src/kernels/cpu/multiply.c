@@ -35,6 +35,7 @@ enum {
 typedef struct packing {
     float *a; /* [BLOCK_DEPTH, rows] */
     float *b; /* [panels, BLOCK_DEPTH, columns] */
+    const float *packed; /* what b holds, in this call; NULL: nothing */
 } packing;
 
 struct aci_multiplier {
@@ -133,28 +134,33 @@ static void pack_a(const aci_multiply_kernel *kernel, float *out,
                              p->a_stride, kernel->rows, n, depth);
 }
 
-/* The same steps of all columns of b. */
-static void pack_b(const aci_multiply_kernel *kernel, float *out,
+/* The same steps of all columns of b, unless the item before had them. */
+static void pack_b(const aci_multiply_kernel *kernel, packing *to,
                    const aci_multiply *p, int64_t from, int64_t depth)
 {
+    const float *b = p->b + (p->b_transposed ? from : from * p->b_stride);
+
+    if (to->packed == b)
+        return;
+    to->packed = b;
     if (p->b_transposed)
-        kernel->pack_columns(out, p->b + from, p->b_stride, kernel->columns,
-                             p->n, depth);
+        kernel->pack_columns(to->b, b, p->b_stride, kernel->columns, p->n,
+                             depth);
     else
-        kernel->pack_rows(out, p->b + from * p->b_stride, p->b_stride,
-                          kernel->columns, p->n, depth);
+        kernel->pack_rows(to->b, b, p->b_stride, kernel->columns, p->n,
+                          depth);
 }
 
 static void multiply_block(const aci_multiply_kernel *kernel,
-                           const packing *packed, const aci_multiply *p,
+                           packing *packed, const aci_multiply *p,
                            int64_t from, int64_t depth)
 {
     int32_t rows = kernel->rows, columns = kernel->columns;
     int64_t row, n, i, j;
 
-    pack_b(kernel, packed->b, p, from, depth);
+    pack_b(kernel, packed, p, from, depth);
     for (row = 0; row < p->m; row += n) {
-        n = smaller(GROUP_ROWS, p->m - row);
+        n = smaller(p->a_transposed ? GROUP_ROWS : rows, p->m - row);
         pack_a(kernel, packed->a, p, row, n, from, depth);
         for (j = 0; j < p->n; j += columns)
             for (i = 0; i < n; i += rows) {
@@ -226,6 +232,7 @@ void aci_kernels_multiply(aci_multiplier *multiplier,
                           const aci_multiply *product)
 {
     multiply_call call = { .multiplier = multiplier, .product = product };
+    int32_t i;
 
     if (product->m == 0 || product->n == 0)
         return;
@@ -234,6 +241,8 @@ void aci_kernels_multiply(aci_multiplier *multiplier,
         return;
     }
     cut(&call);
+    for (i = 0; i < multiplier->n_threads; i++)
+        multiplier->workers[i].packed = NULL;
     if (multiplier->kernel == NULL)
         aci_kernels_openblas_begin(&multiplier->blas);
     aci_platform_pool_run(multiplier->pool, multiply_items, &call,
