@@ -45,12 +45,6 @@ static void multiply(const aci_multiply_patch *patch, const float *a,
 #define DECLARE(r) vec low##r = { 0 }, high##r = { 0 };
     EACH_ROW(DECLARE)
 
-#define FETCH(r) \
-    __builtin_prefetch(c + r * stride, 1); \
-    __builtin_prefetch(c + r * stride + 2 * LANES - 1, 1);
-    if (whole) {
-        EACH_ROW(FETCH)
-    }
     for (; k > 0; k--, a += ROWS, b += 2 * LANES) {
         vec b_low = load(b), b_high = load(b + LANES), x;
 
