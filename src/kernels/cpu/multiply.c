@@ -24,7 +24,7 @@ enum {
     TILE_COLUMNS = 512,
     ROW_UNIT = 12,
     COLUMN_UNIT = 32,
-    BLOCK_DEPTH = 256,     /* of k, packed at a time */
+    BLOCK_DEPTH = 512,     /* of k, packed at a time */
     SPLIT_DEPTH = 1024,    /* k splits are not shorter */
     ENOUGH_ITEMS = 8,      /* below, k is split */
     GROUP_ROWS = 96,       /* of a, packed at a time */
