@@ -97,8 +97,9 @@ static void claim_rules(aci_rules *rules, const review *r)
         finding found = { 0 };
 
         look_for(&found, r, claim);
-        aci_workshop_rule(rules, !found.wrong && found.sources ==
-                                                     claim->sources,
+        aci_workshop_rule(rules, !found.wrong &&
+                                     (claim->optional ||
+                                      found.sources == claim->sources),
                           "\"%.*s\" is not said of exactly its sources",
                           ACI_SLICE(claim->any[0]));
         for (k = 0; k < claim->n_numbers; k++)

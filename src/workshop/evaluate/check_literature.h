@@ -5,7 +5,7 @@
 
 #include "workshop/evaluate/check_rules.h"
 
-enum { ACI_MOST_SOURCES = 60, ACI_MOST_PIECES = 128, ACI_REVIEW_MOST = 24 };
+enum { ACI_MOST_SOURCES = 60, ACI_MOST_PIECES = 128, ACI_REVIEW_MOST = 32 };
 
 /* "raised", said of exactly these sources, with these numbers. */
 typedef struct aci_claim {
@@ -13,6 +13,7 @@ typedef struct aci_claim {
     aci_slice numbers[4], unit;
     int32_t n_any, n_against, n_numbers;
     uint64_t sources;      /* bit i: source i, from 1 */
+    bool optional;         /* need not be said, but not be said wrongly */
 } aci_claim;
 
 typedef struct aci_review_check {

@@ -23,7 +23,10 @@ static ac_status read_claim(aci_claim *out, const json_t *object,
 {
     aci_number number;
     int32_t i;
-    ac_status status = aci_workshop_check_texts(
+    ac_status status;
+
+    out->optional = json_is_true(json_object_get(object, "optional"));
+    status = aci_workshop_check_texts(
         out->any, &out->n_any, ACI_REVIEW_MOST, object, "any", error);
 
     if (status == AC_OK && out->n_any == 0)

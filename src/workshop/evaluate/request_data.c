@@ -130,16 +130,52 @@ static json_t *fact(const char *entity, const char *value, const char *unit)
                      "unit", unit);
 }
 
-static void set_check(aci_request *request, json_t *facts,
-                      const char *direction, json_t *allowed)
+static json_t *rows_json(const table *t)
+{
+    json_t *list = json_array();
+    char value[24];
+    int32_t i;
+
+    for (i = 0; i < t->n; i++)
+        json_array_append_new(list, fact(t->names[i],
+                                         number(value, t, t->values[i]),
+                                         t->quantity->unit));
+    return list;
+}
+
+static void set_check(aci_request *request, const table *t, json_t *facts,
+                      json_t *allowed)
 {
     request->check = json_pack(
-        "{s:s, s:s, s:o, s:o*, s:i}", "kind", "data_to_text", "source",
-        request->prompt.data, "facts", facts, "allowed", allowed,
-        "max_words", 60);
-    if (direction != NULL)
-        json_object_set_new(request->check, "direction",
-                            json_string(direction));
+        "{s:s, s:s, s:s, s:s, s:o, s:o, s:o*, s:i}", "kind", "data_to_text",
+        "source", request->prompt.data, "quantity", t->quantity->name, "unit",
+        t->quantity->unit, "facts", facts, "rows", rows_json(t), "allowed",
+        allowed, "max_words", 60);
+}
+
+/* The second of two groups against the first. */
+static void set_direction(aci_request *request, const table *t)
+{
+    json_object_set_new(request->check, "direction",
+                        json_string(t->values[1] > t->values[0]
+                                        ? "increase" : "decrease"));
+    json_object_set_new(request->check, "groups",
+                        json_pack("[s, s]", t->names[0], t->names[1]));
+}
+
+/* `name` is the highest, lowest, second: must be said, or if said be right. */
+static void add_role(aci_request *request, const char *role, const char *name,
+                     bool optional)
+{
+    json_t *list = json_object_get(request->check, "roles");
+
+    if (list == NULL) {
+        list = json_array();
+        json_object_set_new(request->check, "roles", list);
+    }
+    json_array_append_new(list, json_pack("{s:s, s:s, s:b}", "role", role,
+                                          "entity", name, "optional",
+                                          (int)optional));
 }
 
 /* The prompt: opening, ask, table. The ask may name the quantity. */
@@ -180,10 +216,10 @@ static void make_pair(aci_request *request, int32_t decimals)
         &request->answer, "%s was %s %s in the %s and %s %s in the %s, %s.",
         t.quantity->name, first, t.quantity->unit, t.names[0], second,
         t.quantity->unit, t.names[1], rose ? "an increase" : "a decrease");
-    set_check(request,
+    set_check(request, &t,
               json_pack("[o, o]", fact(t.names[0], first, t.quantity->unit),
-                        fact(t.names[1], second, t.quantity->unit)),
-              rose ? "increase" : "decrease", NULL);
+                        fact(t.names[1], second, t.quantity->unit)), NULL);
+    set_direction(request, &t);
     if (!decimals) {
         request->topic->summary_step = request->step;
         request->topic->first_value = t.values[0];
@@ -227,11 +263,12 @@ static void make_extremes(aci_request *request)
         "%s was highest in %s (%s %s) and lowest in %s (%s %s).",
         t.quantity->name, t.names[highest], high, t.quantity->unit,
         t.names[lowest], low, t.quantity->unit);
-    set_check(request,
+    set_check(request, &t,
               json_pack("[o, o]", fact(t.names[highest], high,
                                        t.quantity->unit),
-                        fact(t.names[lowest], low, t.quantity->unit)),
-              NULL, NULL);
+                        fact(t.names[lowest], low, t.quantity->unit)), NULL);
+    add_role(request, "highest", t.names[highest], false);
+    add_role(request, "lowest", t.names[lowest], false);
 }
 
 /* By how much the second group differs, from a table or from the summary that
@@ -255,6 +292,7 @@ static void make_difference(aci_request *request)
         t.quantity = topic->measured;
         t.names[0] = topic->pairing->first;
         t.names[1] = topic->pairing->second;
+        t.n = 2;
         t.values[0] = topic->first_value;
         t.values[1] = topic->second_value;
         aci_workshop_request_wording(&wording, request, "difference-of", asks,
@@ -277,9 +315,10 @@ static void make_difference(aci_request *request)
                                t.quantity->name, value, t.quantity->unit,
                                higher ? "higher" : "lower", t.names[1],
                                t.names[0]);
-    set_check(request,
+    set_check(request, &t,
               json_pack("[o]", fact("", value, t.quantity->unit)),
-              higher ? "increase" : "decrease", json_pack("[s]", value));
+              json_pack("[s]", value));
+    set_direction(request, &t);
 }
 
 static void make_count(aci_request *request)
@@ -290,7 +329,7 @@ static void make_count(aci_request *request)
         "For how many samples is %s over the limit?"
     };
     table t = { .decimals = 0 };
-    char value[24];
+    char value[24], all[24];
     int32_t limit, count = 0, i;
 
     draw_samples(&t, request, aci_workshop_request_between(request, 4, 5));
@@ -309,8 +348,12 @@ static void make_count(aci_request *request)
     aci_workshop_text_add(&request->answer,
                           "%s of the samples exceed %d %s.", value, limit,
                           t.quantity->unit);
-    set_check(request, json_pack("[o]", fact("", value, "")), NULL,
-              json_pack("[s]", value));
+    aci_workshop_number_text(all, t.n, 0);
+    set_check(request, &t, json_pack("[o]", fact("", value, "")),
+              json_pack("[s, s]", value, all));
+    json_object_set_new(request->check, "none",
+                        json_pack("[s, s, s, s, s]", "below", "under",
+                                  "within", "not", "less"));
 }
 
 static void make_range(aci_request *request)
@@ -333,11 +376,11 @@ static void make_range(aci_request *request)
                           "The range is %s %s, from %s in %s to %s in %s.",
                           value, t.quantity->unit, "lowest", t.names[lowest],
                           "highest", t.names[highest]);
-    set_check(request, json_pack("[o]", fact("", value, t.quantity->unit)),
-              NULL, json_pack("[s]", value));
-    json_object_set_new(request->check, "words",
-                        json_pack("[s, s]", t.names[lowest],
-                                  t.names[highest]));
+    set_check(request, &t,
+              json_pack("[o]", fact("", value, t.quantity->unit)),
+              json_pack("[s]", value));
+    add_role(request, "lowest", t.names[lowest], true);
+    add_role(request, "highest", t.names[highest], true);
 }
 
 static void make_total(aci_request *request)
@@ -359,8 +402,9 @@ static void make_total(aci_request *request)
     number(value, &t, sum);
     aci_workshop_text_add(&request->answer, "The total %s is %s %s.",
                           t.quantity->name, value, t.quantity->unit);
-    set_check(request, json_pack("[o]", fact("", value, t.quantity->unit)),
-              NULL, json_pack("[s]", value));
+    set_check(request, &t,
+              json_pack("[o]", fact("", value, t.quantity->unit)),
+              json_pack("[s]", value));
 }
 
 static void make_second(aci_request *request)
@@ -387,9 +431,10 @@ static void make_second(aci_request *request)
                           "The second highest %s was %s %s in %s.",
                           t.quantity->name, value, t.quantity->unit,
                           t.names[second]);
-    set_check(request,
+    set_check(request, &t,
               json_pack("[o]", fact(t.names[second], value,
-                                    t.quantity->unit)), NULL, NULL);
+                                    t.quantity->unit)), NULL);
+    add_role(request, "second", t.names[second], false);
 }
 
 ac_status aci_workshop_request_data(aci_request *request, ac_error *error)

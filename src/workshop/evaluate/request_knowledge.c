@@ -78,7 +78,8 @@ static void make_comparison(aci_request *request)
     static const char *const asks[] = {
         "Give the molar masses of %s and say which is larger.",
         "Which has the larger molar mass, %s?",
-        "Compare the molar masses: %s.", "State the molar masses of %s."
+        "Compare the molar masses: %s.",
+        "State the molar masses of %s and the larger one."
     };
     const aci_element *a, *b, *larger;
     char both[48], first[24], second[24];
@@ -107,8 +108,11 @@ static void make_comparison(aci_request *request)
     set_check(request,
               json_pack("[o, o]", fact(a->name, first, "g/mol"),
                         fact(b->name, second, "g/mol")),
-              json_pack("[s]", "larger"),
-              json_pack("[s, s]", first, second));
+              NULL, json_pack("[s, s]", first, second));
+    json_object_set_new(request->check, "quantity", json_string("molar mass"));
+    json_object_set_new(request->check, "roles",
+                        json_pack("[{s:s, s:s}]", "role", "larger", "entity",
+                                  larger->name));
 }
 
 static void make_molar_mass(aci_request *request)
@@ -208,6 +212,9 @@ static void make_share(aci_request *request)
                           request->domain->counted, count, total);
     set_check(request, json_pack("[o]", fact("", value, "%")), NULL,
               json_pack("[s]", value));
+    json_object_set_new(request->check, "none",
+                        json_pack("[s, s, s]", "disagreed", "disagree",
+                                  "not"));
 }
 
 ac_status aci_workshop_request_knowledge(aci_request *request,

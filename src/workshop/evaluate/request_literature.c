@@ -21,6 +21,15 @@ static const char *const verbs[N_FINDINGS][3] = {
     { "did not change", "left unchanged", "had no effect on" }
 };
 
+/* Words that state a finding. */
+static const char *const accepted[N_FINDINGS] = {
+    "raised|raises|raise|increased|increases|increase|boosted|boosts|"
+    "boost|rose|rises|higher",
+    "lowered|lowers|lower|reduced|reduces|reduce|cut|cuts|decreased|"
+    "decreases|decrease|fell|falls",
+    "did not change|does not change|unchanged|no effect|no change"
+};
+
 static int32_t finding_of(const aci_study *s)
 {
     return s->sign > 0 ? UP : s->sign < 0 ? DOWN : NONE;
@@ -148,36 +157,44 @@ static void note_cited(aci_topic *t, const json_t *list)
         (int32_t)json_integer_value(json_array_get(list, n - 1));
 }
 
-static void add_claim(review *out, const char *words, json_t *list,
-                      const char *one_number)
+/* "rose|higher" behind what the list has. */
+static void add_words(json_t *list, const char *words)
 {
-    json_t *any = json_array(), *numbers = json_array();
     const char *end;
 
     for (; *words != '\0'; words = *end == '\0' ? end : end + 1) {
         end = strchr(words, '|');
         if (end == NULL)
             end = words + strlen(words);
-        json_array_append_new(any,
+        json_array_append_new(list,
                               json_stringn(words, (size_t)(end - words)));
     }
-    if (one_number != NULL)
-        json_array_append_new(numbers, json_string(one_number));
-    json_array_append_new(out->claims,
-                          json_pack("{s:o, s:o, s:o}", "any", any, "markers",
-                                    list, "numbers", numbers));
+}
+
+static json_t *add_claim(review *out, const char *words, json_t *sources)
+{
+    json_t *any = json_array();
+    json_t *claim = json_pack("{s:o, s:o, s:[], s:[]}", "any", any, "markers",
+                              sources, "numbers", "against");
+
+    add_words(any, words);
+    json_array_append_new(out->claims, claim);
+    return claim;
+}
+
+static void add_number(json_t *claim, const char *number, const char *unit)
+{
+    json_array_append_new(json_object_get(claim, "numbers"),
+                          json_string(number));
+    json_object_set_new(claim, "unit", json_string(unit));
 }
 
 static void write_findings(aci_request *request, review *out)
 {
-    static const char *const accepted[N_FINDINGS] = {
-        "raised|increased|boosted|rose|higher",
-        "lowered|reduced|cut|decreased|fell|lower",
-        "did not change|unchanged|no effect|no change"
-    };
     aci_topic *t = request->topic;
+    json_t *claim;
     char marks[32];
-    int32_t i;
+    int32_t i, k;
     bool first = true;
 
     for (i = 0; i < N_FINDINGS; i++) {
@@ -196,7 +213,11 @@ static void write_findings(aci_request *request, review *out)
                                   verbs[i][0], t->outcome->name, marks);
         first = false;
         note_cited(t, list);
-        add_claim(out, accepted[i], list, NULL);
+        claim = add_claim(out, accepted[i], list);
+        for (k = 0; k < N_FINDINGS; k++) {
+            if (k != i)
+                add_words(json_object_get(claim, "against"), accepted[k]);
+        }
     }
 }
 
@@ -226,49 +247,75 @@ static void write_weight(aci_request *request, review *out)
         aci_workshop_text_add(&request->answer,
                               " The largest study had %s %s [%d].", value,
                               request->domain->counted, best + 1);
-        add_claim(out, "largest|biggest", json_pack("[i]", best + 1), value);
+        add_number(add_claim(out, "largest|biggest",
+                             json_pack("[i]", best + 1)), value,
+                   request->domain->counted);
     } else {
         aci_workshop_number_text(value, t->studies[best].percent, 0);
         aci_workshop_text_add(&request->answer,
                               " The largest effect was %s%% [%d].", value,
                               best + 1);
-        add_claim(out, "largest|strongest|biggest",
-                  json_pack("[i]", best + 1), value);
+        add_number(add_claim(out, "largest|strongest|biggest",
+                             json_pack("[i]", best + 1)), value, "%");
+    }
+}
+
+/* Findings may be told in a verdict too; then they must be right. */
+static void add_optional_findings(const aci_topic *t, review *out)
+{
+    char marks[32];
+    int32_t i, k;
+
+    for (i = 0; i < N_FINDINGS; i++) {
+        json_t *list = markers(marks, t, i), *claim;
+
+        if (json_array_size(list) == 0) {
+            json_decref(list);
+            continue;
+        }
+        claim = add_claim(out, accepted[i], list);
+        json_object_set_new(claim, "optional", json_true());
+        for (k = 0; k < N_FINDINGS; k++) {
+            if (k != i)
+                add_words(json_object_get(claim, "against"), accepted[k]);
+        }
     }
 }
 
 static void write_verdict(aci_request *request, review *out)
 {
+    static const char *const texts[N_FINDINGS] = {
+        "The hypothesis is supported by %s.", "It is contradicted by %s.",
+        "No effect was seen in %s."
+    };
+    static const char *const words[N_FINDINGS] = {
+        "supported|support|supports",
+        "contradicted|contradict|contradicts", "no effect|did not change"
+    };
     aci_topic *t = request->topic;
+    int32_t findings[N_FINDINGS] = { t->sign > 0 ? UP : DOWN,
+                                     t->sign > 0 ? DOWN : UP, NONE };
     char marks[32];
-    json_t *list = markers(marks, t, t->sign > 0 ? UP : DOWN);
+    int32_t i, k;
 
-    if (json_array_size(list) > 0) {
-        aci_workshop_text_add(&request->answer,
-                              "The hypothesis is supported by %s.", marks);
+    for (i = 0; i < N_FINDINGS; i++) {
+        json_t *list = markers(marks, t, findings[i]), *claim;
+
+        if (json_array_size(list) == 0) {
+            json_decref(list);
+            continue;
+        }
+        if (request->answer.n > 0)
+            aci_workshop_text_add(&request->answer, " ");
+        aci_workshop_text_add(&request->answer, texts[i], marks);
         note_cited(t, list);
-        add_claim(out, "supported|support|supports", list, NULL);
-    } else {
-        json_decref(list);
+        claim = add_claim(out, words[i], list);
+        for (k = 0; k < N_FINDINGS; k++) {
+            if (k != i)
+                add_words(json_object_get(claim, "against"), words[k]);
+        }
     }
-    list = markers(marks, t, t->sign > 0 ? DOWN : UP);
-    if (json_array_size(list) > 0) {
-        aci_workshop_text_add(&request->answer, "%sIt is contradicted by %s.",
-                              request->answer.n > 0 ? " " : "", marks);
-        note_cited(t, list);
-        add_claim(out, "contradicted|contradict|contradicts", list, NULL);
-    } else {
-        json_decref(list);
-    }
-    list = markers(marks, t, NONE);
-    if (json_array_size(list) > 0) {
-        aci_workshop_text_add(&request->answer, " No effect was seen in %s.",
-                              marks);
-        note_cited(t, list);
-        add_claim(out, "no effect|did not change", list, NULL);
-    } else {
-        json_decref(list);
-    }
+    add_optional_findings(t, out);
 }
 
 /* ---- the request --------------------------------------------------------- */
@@ -328,9 +375,16 @@ ac_status aci_workshop_request_literature(aci_request *request,
     }
     t->review_step = request->step;
     request->check = json_pack(
-        "{s:s, s:i, s:s, s:o, s:i, s:o, s:i}", "kind", "literature_review",
-        "n_sources", t->n_studies, "source", request->prompt.data, "claims",
-        made.claims, "min_sources", made.n_sources, "ignore", made.ignore,
-        "max_words", 80);
+        "{s:s, s:i, s:s, s:o, s:i, s:o, s:[], s:[], s:i}", "kind",
+        "literature_review", "n_sources", t->n_studies, "source",
+        request->prompt.data, "claims", made.claims, "min_sources",
+        made.n_sources, "ignore", made.ignore, "words", "none", "max_words",
+        80);
+    if (!verdict)
+        add_words(json_object_get(request->check, "words"), t->predictor);
+    if (!verdict)
+        add_words(json_object_get(request->check, "words"), t->outcome->name);
+    if (made.n_sources < t->n_studies)
+        add_words(json_object_get(request->check, "none"), t->rival);
     return aci_workshop_request_finish(request, error);
 }
