@@ -4,13 +4,16 @@
  *     make bench-train                 OPENBLAS_CORETYPE chooses its kernels
  *
  * Levels take turns, RUNS times each; best and median. Operations are
- * multiplications and additions. */
+ * multiplications and additions. Then whole training steps of the model that
+ * ships, held against the same rates; `steps` as the only argument does these
+ * alone. */
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 
 #include "kernels/multiply.h"
 #include "platform/clock.h"
+#include "training_steps.h"
 
 enum { RUNS = 9, MAX_LEVELS = 4 };
 
@@ -142,8 +145,11 @@ int main(int argc, char **argv)
     uint32_t n = aci_platform_cpu_count();
 
     aci_platform_memory_init(&memory);
-    bench_threads(1, chosen);
-    if (n > 1)
-        bench_threads(n, chosen);
+    if (argc != 2 || strcmp(argv[1], "steps") != 0) {
+        bench_threads(1, chosen);
+        if (n > 1)
+            bench_threads(n, chosen);
+    }
+    bench_training_steps(&memory);
     return EXIT_SUCCESS;
 }

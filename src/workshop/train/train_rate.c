@@ -67,18 +67,19 @@ static double time_shape(aci_multiplier *multiplier, float *x, float *w,
     return (double)(now - began) * 1e-9 / (double)n;
 }
 
-ac_status aci_workshop_rate_measure(double *rate, const aci_trainer *trainer,
+ac_status aci_workshop_rate_measure(double *rate, aci_memory *memory,
+                                    aci_pool *pool, const aci_shape *shape,
+                                    int32_t batch_tokens, const char *level,
                                     ac_error *error)
 {
-    aci_memory *memory = trainer->memory;
     product_shape shapes[N_SHAPES];
     aci_multiplier *multiplier = NULL;
-    int64_t wide = 1, weights = 1, m = trainer->settings.network.max_tokens;
+    int64_t wide = 1, weights = 1, m = batch_tokens;
     double operations = 0.0, seconds = 0.0;
     float *x, *w, *y;
     ac_status status;
 
-    list_shapes(shapes, &trainer->shape);
+    list_shapes(shapes, shape);
     for (int i = 0; i < N_SHAPES; i++) {
         const product_shape *s = &shapes[i];
         int64_t widest = s->n_out > s->n_in ? s->n_out : s->n_in;
@@ -93,7 +94,7 @@ ac_status aci_workshop_rate_measure(double *rate, const aci_trainer *trainer,
     w = aci_platform_alloc_zeroed(memory, (size_t)weights, sizeof *w);
     status = x != NULL && y != NULL && w != NULL
                  ? aci_kernels_multiplier_create(&multiplier, memory,
-                                                 trainer->pool, NULL, error)
+                                                 pool, level, error)
                  : aci_platform_fail_memory(error, "measuring products");
     for (int i = 0; status == AC_OK && i < N_SHAPES; i++) {
         const product_shape *s = &shapes[i];

@@ -552,8 +552,10 @@ static ac_status open_all(aci_trainer *trainer, ac_error *error)
     if (status == AC_OK)
         status = begin_or_resume(trainer, error);
     if (status == AC_OK && is_worth_measuring(trainer))
-        status = aci_workshop_rate_measure(&trainer->matrix_rate, trainer,
-                                           error);
+        status = aci_workshop_rate_measure(
+            &trainer->matrix_rate, trainer->memory, trainer->pool,
+            &trainer->shape, trainer->settings.network.max_tokens, NULL,
+            error);
     return status;
 }
 

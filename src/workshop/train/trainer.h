@@ -125,8 +125,11 @@ ac_status aci_workshop_log_step(const aci_trainer *trainer, int is_judged,
 
 /* ---- train_rate.c -------------------------------------------------------- */
 
-/* Operations per second of the products alone, at the network's shapes. */
-ac_status aci_workshop_rate_measure(double *rate, const aci_trainer *trainer,
+/* Operations per second of the products alone, at a network's shapes; `level`
+ * as in multiply.h. */
+ac_status aci_workshop_rate_measure(double *rate, aci_memory *memory,
+                                    aci_pool *pool, const aci_shape *shape,
+                                    int32_t batch_tokens, const char *level,
                                     ac_error *error);
 
 #endif
