@@ -640,6 +640,9 @@ typedef struct ac_perplexity_options {
     uint32_t begin;               /* AC_BEGIN_* */
     uint32_t special;             /* AC_SPECIAL_* for the text */
     uint32_t kv_bits;             /* as in ac_session_options */
+    uint32_t end;                 /* 1: judge the model's end token behind each
+                                     document too, as ac_train does */
+    uint32_t reserved;            /* must be 0 */
     uint64_t max_tokens;          /* of the text, the rest is left; 0: all */
     const char *variants;         /* "int8,int4"; NULL: all. full always runs */
     const char *text;             /* UTF-8, judged when text_path is NULL */
@@ -649,7 +652,8 @@ typedef struct ac_perplexity_options {
 } ac_perplexity_options;
 
 #define AC_PERPLEXITY_OPTIONS_INIT { sizeof(ac_perplexity_options), 0, 0, 0, \
-                                     0, 0, 0, 0, 0, NULL, NULL, 0, NULL, NULL }
+                                     0, 0, 0, 0, 0, 0, 0, NULL, NULL, 0, \
+                                     NULL, NULL }
 
 /* What was judged, and how: to be printed beside every figure, since figures
  * of two conventions do not compare. */
@@ -665,12 +669,15 @@ typedef struct ac_text_summary {
     uint64_t n_batches;           /* independent parts the errors rest on */
     uint32_t n_vocab;
     int32_t begin_token;          /* -1: none was put in */
+    int32_t end_token;            /* likewise */
+    uint32_t reserved;
     char text_sha256[72];         /* of the file as it lies, in hexadecimal */
     char vocabulary_sha256[72];   /* of every token's length and bytes */
 } ac_text_summary;
 
 #define AC_TEXT_SUMMARY_INIT { sizeof(ac_text_summary), 0, 0, 0, 0, 0, 0, 0, \
-                               0, 0, 0, 0, 0, 0, 0, 0, 0, { 0 }, { 0 } }
+                               0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, { 0 }, \
+                               { 0 } }
 
 /* How well a variant predicts the text, and how near it is to full. Means are
  * over the tokens judged, in double precision over the whole vocabulary; each

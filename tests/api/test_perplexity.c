@@ -104,19 +104,21 @@ static void copy_file(const char *from, const char *to)
     write_file(to, bytes, n);
 }
 
-START_TEST(figures_are_those_of_pytorch)
+static ac_engine *open_llama(void)
 {
-    json_t *golden = json_load_file(GOLDEN "golden.json", 0, NULL);
-    ac_engine *llama;
-    char folder[256];
-    size_t i;
-
     copy_file("tests/golden/models/llama/config.json", "config.json");
     copy_file("tests/golden/models/llama/model.safetensors",
               "model.safetensors");
     copy_file(GOLDEN "tokenizer.json", "tokenizer.json");
-    snprintf(folder, sizeof folder, "%s", beside_zoo(""));
-    llama = open_zoo(folder, NULL);
+    return open_zoo(beside_zoo(""), NULL);
+}
+
+START_TEST(figures_are_those_of_pytorch)
+{
+    json_t *golden = json_load_file(GOLDEN "golden.json", 0, NULL);
+    ac_engine *llama = open_llama();
+    size_t i;
+
     ck_assert_uint_gt(json_array_size(golden), 3);
     for (i = 0; i < json_array_size(golden); i++) {
         json_t *row = json_array_get(golden, i);
@@ -291,6 +293,26 @@ START_TEST(only_completions_count)
 }
 END_TEST
 
+START_TEST(the_end_token_counts_when_asked_for)
+{
+    static const char lines[] =
+        "{\"prompt\": \"Is it? \", \"completion\": \"Yes\"}\n"
+        "{\"text\": \"quick\"}\n";
+    ac_perplexity_options options = windows(64, 0);
+    const char *path = write_file("t.jsonl", lines, sizeof lines - 1);
+    judged j;
+
+    j = judge_well(path, &options);
+    ck_assert_int_eq(j.summary.end_token, -1);
+    ck_assert_uint_eq(j.summary.n_judged, 3 + 4);
+    options.end = 1;
+    j = judge_well(path, &options);
+    ck_assert_int_ge(j.summary.end_token, 0);
+    ck_assert_uint_eq(j.summary.n_judged, 4 + 5);
+    ck_assert_uint_eq(j.summary.judged_bytes, 3 + 4);
+}
+END_TEST
+
 START_TEST(xz_is_the_same_text)
 {
     static uint8_t packed[8192];
@@ -435,6 +457,7 @@ Suite *test_perplexity_suite(void)
     tcase_add_test(tc, full_does_not_diverge_from_itself);
     tcase_add_test(tc, threads_change_nothing);
     tcase_add_test(tc, only_completions_count);
+    tcase_add_test(tc, the_end_token_counts_when_asked_for);
     tcase_add_test(tc, xz_is_the_same_text);
     tcase_add_test(tc, max_tokens_cuts_the_text);
     tcase_add_test(tc, texts_that_do_not_do_are_refused);

@@ -68,7 +68,7 @@ static json_t *judged_json(const judged *j, const char *model)
         json_array_append_new(rows, row_json(&j->rows[i]));
     return json_pack(
         "{s:s, s:s*, s:s, s:I, s:I, s:I, s:I, s:I, s:I, s:I, s:b, s:b, s:s, "
-        "s:i, s:b, s:i, s:i, s:s, s:I, s:o}",
+        "s:i, s:i, s:b, s:i, s:i, s:s, s:I, s:o}",
         "model", model, "text", j->path, "text_sha256", s->text_sha256,
         "bytes", (json_int_t)s->n_bytes, "documents",
         (json_int_t)s->n_documents, "tokens", (json_int_t)s->n_tokens,
@@ -76,7 +76,8 @@ static json_t *judged_json(const judged *j, const char *model)
         (json_int_t)s->judged_bytes, "context", (json_int_t)s->n_context,
         "stride", (json_int_t)s->stride, "second_half", s->second_half == 1,
         "whole_windows", s->whole_windows == 1, "begin",
-        begin_name(s->begin), "begin_token", (int)s->begin_token, "special",
+        begin_name(s->begin), "begin_token", (int)s->begin_token,
+        "end_token", (int)s->end_token, "special",
         s->special == AC_SPECIAL_PARSE, "kv_bits", (int)s->kv_bits,
         "vocabulary", (int)s->n_vocab, "vocabulary_sha256",
         s->vocabulary_sha256, "batches", (json_int_t)s->n_batches,
@@ -123,9 +124,13 @@ static void print_head(const judged *j, const char *model)
                    : "before each document");
     else
         printf("begin      no begin token\n");
-    printf("errors     +- is one standard error, from %llu batches of "
-           "%u tokens or a document\n\n", (unsigned long long)s->n_batches,
-           s->n_context);
+    if (s->end_token >= 0)
+        printf("end        token %d behind each document, judged\n",
+               (int)s->end_token);
+    printf("cache      %u bits\n"
+           "errors     +- is one standard error, from %llu batches of "
+           "%u tokens or a document\n\n", s->kv_bits,
+           (unsigned long long)s->n_batches, s->n_context);
 }
 
 static void print_judged(const judged *j, const char *model)
@@ -218,7 +223,8 @@ int command_perplexity(int argc, char **argv, const command *self)
     progress_state progress = { .line_open = false };
     open_arguments open = { 0 };
     const char *begin = "document", *words[MAX_TEXTS + 2] = { NULL };
-    bool second_half = false, whole = false, special = false, json = false;
+    bool second_half = false, whole = false, special = false, end = false;
+    bool json = false;
     const argument table[] = {
         { "variants", ARGUMENT_TEXT, &options.variants, "LIST",
           "int8,int4 (all; full always runs)" },
@@ -232,6 +238,8 @@ int command_perplexity(int argc, char **argv, const command *self)
           "leave out a last window that is not whole" },
         { "begin", ARGUMENT_TEXT, &begin, "WHERE",
           "begin token before each document, each window, or none" },
+        { "end", ARGUMENT_FLAG, &end, NULL,
+          "judge the end token behind each document too" },
         { "special", ARGUMENT_FLAG, &special, NULL,
           "read special tokens in the text" },
         { "tokens", ARGUMENT_LARGE, &options.max_tokens, "N",
@@ -252,6 +260,7 @@ int command_perplexity(int argc, char **argv, const command *self)
         return EXIT_USAGE;
     options.second_half = second_half;
     options.whole_windows = whole;
+    options.end = end;
     options.special = special ? AC_SPECIAL_PARSE : AC_SPECIAL_AS_TEXT;
     options.on_progress = draw_progress;
     options.progress_user = &progress;

@@ -64,11 +64,36 @@ static ac_status add_text(const reader *r, const char *text, size_t n_bytes,
     return mark(r, from, count);
 }
 
+/* The model's end token, which counts where there is one. */
+static ac_status push_end(const reader *r)
+{
+    aci_tokens *tokens = &r->out->tokens;
+    int32_t end = aci_tokenizer_eos(r->tokenizer);
+
+    if (!r->options->end || end < 0)
+        return AC_OK;
+    if (tokens->n == tokens->capacity) {
+        size_t capacity = tokens->n * 2 + 16;
+        int32_t *ids = aci_platform_realloc(r->out->memory, tokens->ids,
+                                            capacity * sizeof *ids);
+
+        if (ids == NULL)
+            return aci_platform_fail_memory(r->error, "tokens");
+        tokens->ids = ids;
+        tokens->capacity = capacity;
+    }
+    tokens->ids[tokens->n++] = end;
+    return r->out->counts != NULL ? mark(r, tokens->n - 1, 1) : AC_OK;
+}
+
 static ac_status end_document(const reader *r)
 {
     aci_judged_text *out = r->out;
     uint64_t most = r->options->max_tokens;
+    ac_status status = push_end(r);
 
+    if (status != AC_OK)
+        return status;
     if (out->n_documents == out->documents_capacity) {
         size_t capacity = out->documents_capacity * 2 + 64;
         size_t *ends = aci_platform_realloc(out->memory, out->ends,
@@ -218,7 +243,7 @@ static int is_json_lines(const char *path)
 
     if (ends_in(path, n, ".xz"))
         n -= 3;
-    return ends_in(path, n, ".jsonl") || ends_in(path, n, ".ndjson");
+    return ends_in(path, n, ".jsonl") || ends_in(path, n, ".json");
 }
 
 static ac_status read_path(reader *r)

@@ -23,7 +23,7 @@ typedef struct aci_judged_text {
     char sha256[ACI_SHA256_TEXT];
 } aci_judged_text;
 
-/* Reads `path`, or options->text when it is NULL; of the options begin,
+/* Reads `path`, or options->text when it is NULL; of the options begin, end,
  * special and max_tokens matter. Whatever comes back is to be freed. Errors
  * name the file and the line or byte. */
 ac_status aci_workshop_judged_text_read(aci_judged_text *out,

@@ -358,6 +358,7 @@ static void summarize(ac_text_summary *s, const judging *j)
     if (o->begin == AC_BEGIN_WINDOW ||
         (o->begin == AC_BEGIN_DOCUMENT && text->tokens.ids[0] == bos))
         s->begin_token = bos;
+    s->end_token = o->end ? aci_tokenizer_eos(j->with->tokenizer) : -1;
     memcpy(s->text_sha256, text->sha256, ACI_SHA256_TEXT);
     name_vocabulary(s->vocabulary_sha256, j->with->tokenizer);
 }

@@ -26,10 +26,11 @@ ac_status aci_workshop_perplexity_settle(ac_perplexity_options *o,
                                  "%u: tokens would be left out", o->stride,
                                  o->n_context);
     if (o->second_half > 1 || o->whole_windows > 1 ||
-        o->begin > AC_BEGIN_NONE || o->special > AC_SPECIAL_PARSE)
+        o->begin > AC_BEGIN_NONE || o->special > AC_SPECIAL_PARSE ||
+        o->end > 1 || o->reserved != 0)
         return aci_platform_fail(error, AC_E_ARGUMENT,
-                                 "second_half, whole_windows, begin or "
-                                 "special was out of range");
+                                 "second_half, whole_windows, begin, "
+                                 "special, end or reserved was out of range");
     if (o->second_half && o->stride != o->n_context)
         return aci_platform_fail(error, AC_E_ARGUMENT,
                                  "second halves are judged of disjoint "
