@@ -356,23 +356,67 @@ START_TEST(updates_are_adamw)
 }
 END_TEST
 
+/* Whole vectors, many tiles and blocks: each level against the portable. */
+START_TEST(levels_agree)
+{
+    aci_batch batch = make_batch(300);
+    aci_objective objective = { .loss = ACI_LOSS_CROSS_ENTROPY };
+    float *wanted = NULL;
+    double loss;
+    int64_t n;
+    size_t i, k, size, at;
+    int level;
+
+    for (level = 1; level < N_LEVELS; level++) {
+        aci_network_options options = { .level = levels[level] };
+
+        if (!has_level(levels[level]))
+            continue;
+        open_medium(pool, options);
+        ck_assert_int_eq(aci_workshop_network_step(network, &loss, &n, &batch,
+                                                   &objective, 1.0f, NULL),
+                         AC_OK);
+        if (wanted == NULL)
+            wanted = calloc(1 << 20, sizeof *wanted);
+        for (i = at = 0; i < aci_workshop_network_count(network); i++) {
+            const aci_parameter *p = aci_workshop_network_at(network, i);
+
+            size = (size_t)(p->n_rows * p->n_columns);
+            ck_assert_uint_le(at + size, 1 << 20);
+            if (level > 1)
+                check_close(p->gradient, wanted + at, size, 2e-4, p->name);
+            for (k = 0; k < size; k++)
+                wanted[at + k] = level > 1 ? wanted[at + k] : p->gradient[k];
+            at += size;
+        }
+        aci_workshop_network_free(network);
+        network = NULL;
+    }
+    free(wanted);
+}
+END_TEST
+
 START_TEST(what_is_not_finite_is_named)
 {
     aci_batch batch = make_batch(300);
     aci_objective objective = { .loss = ACI_LOSS_CROSS_ENTROPY };
     ac_error error = AC_ERROR_INIT;
+    static const char *const places[] = { "1.gate", "1.q", "1.k_norm" };
     aci_adamw now = settings;
     double loss;
     int64_t n;
+    int i;
 
     open_medium(pool, (aci_network_options){ 0 });
-    parameter("1.gate").value[7] = NAN;
-    ck_assert_int_eq(aci_workshop_network_step(network, &loss, &n, &batch,
-                                               &objective, 1.0f, &error),
-                     AC_E_NUMERIC);
-    ck_assert_str_eq(error.message,
-                     "layer 1 gave numbers that were not finite");
-    parameter("1.gate").value[7] = 0.0f;
+    for (i = 0; i < 3; i++) {
+        parameter(places[i]).value[7] = NAN;
+        ck_assert_int_eq(aci_workshop_network_step(network, &loss, &n, &batch,
+                                                   &objective, 1.0f, &error),
+                         AC_E_NUMERIC);
+        ck_assert_str_eq(error.message,
+                         "layer 1 gave numbers that were not finite");
+        parameter(places[i]).value[7] = 0.0f;
+    }
     aci_workshop_network_clear(network);
     parameter("0.k").gradient[9] = INFINITY;
     now.step = 1;
@@ -482,6 +526,7 @@ Suite *test_network_suite(void)
     tcase_add_test(tests, recomputing_changes_no_bit);
     tcase_add_test(tests, a_batch_is_learnt);
     tcase_add_test(tests, updates_are_adamw);
+    tcase_add_test(tests, levels_agree);
     tcase_add_test(tests, what_is_not_finite_is_named);
     tcase_add_test(tests, bad_batches_are_refused);
     tcase_add_test(tests, frozen_parts_are_left_alone);

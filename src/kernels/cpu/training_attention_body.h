@@ -318,10 +318,10 @@ static void attend(void *argument, int64_t first, int64_t last,
 
 /* ---- backward ------------------------------------------------------------ */
 
-/* Scores of a block of keys from `at` on become probabilities, and d_scores
+/* Scores against `n_keys` keys from `at` on become probabilities, and d_scores
  * p (d_p - delta), zeros where a query does not see. */
 static void differentiate(attention_item *item, int64_t first, int64_t n,
-                          int64_t at, const aci_real *delta)
+                          int64_t at, int64_t n_keys, const aci_real *delta)
 {
     const aci_training_attention *c = item->call;
     const aci_real *log_sum = c->log_sum + item->head * c->n_tokens +
@@ -333,7 +333,7 @@ static void differentiate(attention_item *item, int64_t first, int64_t n,
         aci_real *d = item->space.d_scores + i * ACI_KEY_BLOCK;
         int64_t low = first_key(item, first + i), high = first + i + 1;
 
-        for (j = 0; j < ACI_KEY_BLOCK; j += LANES) {
+        for (j = 0; j < n_keys; j += LANES) {
             vr w = vexp(load(p + j) - log_sum[i]);
 
             if (at + j < low || at + j + LANES > high)
@@ -342,38 +342,36 @@ static void differentiate(attention_item *item, int64_t first, int64_t n,
             store(d + j, w * (load(d + j) - delta[i]));
         }
     }
-    memset(item->space.scores + n * ACI_KEY_BLOCK, 0,
-           (size_t)((ACI_ATTENTION_TILE - n) * ACI_KEY_BLOCK) *
-               sizeof(aci_real));
-    memset(item->space.d_scores + n * ACI_KEY_BLOCK, 0,
-           (size_t)((ACI_ATTENTION_TILE - n) * ACI_KEY_BLOCK) *
-               sizeof(aci_real));
 }
 
-/* One block of keys for one tile of queries: five products. */
+/* One block of keys for one tile of queries: five products. Rows of the tile
+ * behind the n queries are zeros in q and d_out and end in rows of d_q that
+ * nobody reads. */
 static void block_backward(attention_item *item, int64_t first, int64_t n,
                            int64_t at, const aci_real *delta)
 {
     const aci_training_attention *c = item->call;
     attention_space *s = &item->space;
-    int64_t row = at * s->width, vectors = s->width / LANES;
     enum { TILE = ACI_ATTENTION_TILE, BLOCK = ACI_KEY_BLOCK };
+    int64_t row = at * s->width, vectors = s->width / LANES;
+    int64_t seen = round_up(first + n - at, 16);
+    int64_t keys = seen < BLOCK ? seen : BLOCK;
     small_product scores = { s->scores, s->q, s->k_turned + at, BLOCK,
-                             s->width, 1, s->length, TILE, BLOCK / LANES,
+                             s->width, 1, s->length, TILE, keys / LANES,
                              c->head_dim, 0 };
     small_product d_scores = { s->d_scores, s->d_out, s->v_turned + at, BLOCK,
-                               s->width, 1, s->length, TILE, BLOCK / LANES,
+                               s->width, 1, s->length, TILE, keys / LANES,
                                c->head_dim, 0 };
     small_product d_v = { s->d_v + row, s->scores, s->d_out, s->width, 1,
-                          BLOCK, s->width, BLOCK, vectors, n, 1 };
+                          BLOCK, s->width, keys, vectors, n, 1 };
     small_product d_k = { s->d_k + row, s->d_scores, s->q, s->width, 1,
-                          BLOCK, s->width, BLOCK, vectors, n, 1 };
+                          BLOCK, s->width, keys, vectors, n, 1 };
     small_product d_q = { s->d_q, s->d_scores, s->k + row, s->width, BLOCK, 1,
-                          s->width, TILE, vectors, BLOCK, 1 };
+                          s->width, TILE, vectors, keys, 1 };
 
     multiply_small(&scores);
     multiply_small(&d_scores);
-    differentiate(item, first, n, at, delta);
+    differentiate(item, first, n, at, keys, delta);
     multiply_small(&d_v);
     multiply_small(&d_k);
     multiply_small(&d_q);

@@ -1,8 +1,9 @@
 /* training_body.h - norms, rotation, gate, losses and updates of training: one
  * source that each level compiles over its lanes. Formulas: training.h.
  *
- * NaN: maxima and clamps may swallow one, sums do not; the network looks at
- * the loss and at the gradients' norm, both sums. */
+ * NaN: maxima may swallow one, exponentials and sums do not, and every maximum
+ * here is followed by them. The network looks at the loss and at the
+ * gradients' norm. */
 #include "kernels/cpu/training_lanes.h"
 
 /* ---- norm ---------------------------------------------------------------- */

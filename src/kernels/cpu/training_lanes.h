@@ -81,11 +81,6 @@ static inline vr vmax(vr a, vr b)
     return choose(a > b, a, b);
 }
 
-static inline vr vmin(vr a, vr b)
-{
-    return choose(a < b, a, b);
-}
-
 #ifdef ACI_REAL_IS_DOUBLE
 static inline vr vexp(vr x)
 {
@@ -97,12 +92,13 @@ static inline vr vexp(vr x)
 }
 #else
 /* As in rows_body.h: Cody-Waite reduction and a polynomial of degree 6
- * (Cephes, S. Moshier), relative error about 1e-7. */
+ * (Cephes, S. Moshier), relative error about 1e-7. NaN stays NaN. */
 static inline vr vexp(vr x)
 {
     vr n, y;
 
-    x = vmin(vmax(x, splat(-87.33654f)), splat(88.37626f));
+    x = choose(x < -87.33654f, splat(-87.33654f), x);
+    x = choose(x > 88.37626f, splat(88.37626f), x);
     n = (x * 1.44269504f + 0x1.8p23f) - 0x1.8p23f;
     x = madd(n, splat(-0.693359375f), x);
     x = madd(n, splat(2.12194440e-4f), x);
