@@ -35,7 +35,7 @@ ac_status aci_workshop_lines_open(aci_text_lines **out, aci_memory *memory,
 
     *out = NULL;
     if (lines == NULL)
-        return aci_platform_fail_memory(error, "reading outcomes");
+        return aci_platform_fail_memory(error, "reading a file");
     lines->memory = memory;
     lines->xz = (lzma_stream)LZMA_STREAM_INIT;
     strncpy(lines->name, path, sizeof lines->name - 1);
@@ -50,7 +50,7 @@ ac_status aci_workshop_lines_open(aci_text_lines **out, aci_memory *memory,
         lzma_stream_decoder(&lines->xz, XZ_MEMORY_LIMIT, LZMA_CONCATENATED) !=
             LZMA_OK) {
         aci_workshop_lines_close(lines);
-        return aci_platform_fail_memory(error, "unpacking outcomes");
+        return aci_platform_fail_memory(error, "unpacking a file");
     }
     lines->xz.next_in = lines->file.data;
     lines->xz.avail_in = lines->file.size;
@@ -86,7 +86,7 @@ static ac_status make_room(aci_text_lines *lines, ac_error *error)
         return AC_OK;
     buffer = aci_platform_realloc(lines->memory, lines->buffer, larger);
     if (buffer == NULL)
-        return aci_platform_fail_memory(error, "a line of outcomes");
+        return aci_platform_fail_memory(error, "a long line");
     lines->buffer = buffer;
     lines->capacity = larger;
     return AC_OK;
@@ -104,7 +104,7 @@ static ac_status unpack(aci_text_lines *lines, ac_error *error)
     if (result == LZMA_OK || result == LZMA_STREAM_END)
         return AC_OK;
     if (result == LZMA_MEM_ERROR || result == LZMA_MEMLIMIT_ERROR)
-        return aci_platform_fail_memory(error, "unpacking outcomes");
+        return aci_platform_fail_memory(error, "unpacking a file");
     return aci_platform_fail(error, AC_E_FORMAT,
                              "%s: damaged .xz data after line %llu",
                              lines->name, (unsigned long long)lines->number);
@@ -119,7 +119,7 @@ static ac_status read_more(aci_text_lines *lines, ac_error *error)
         if (lines->buffer == NULL) {
             lines->buffer = aci_platform_alloc(lines->memory, CHUNK_BYTES);
             if (lines->buffer == NULL)
-                return aci_platform_fail_memory(error, "reading outcomes");
+                return aci_platform_fail_memory(error, "reading a file");
             lines->capacity = CHUNK_BYTES;
         }
         status = make_room(lines, error);
