@@ -1,0 +1,99 @@
+#!/bin/sh
+# `agentcompress train`: killed at any moment and resumed on other threads it
+# makes the same weights; Ctrl-C saves; what it makes is a checkpoint; its log
+# is drawn.
+set -eu
+name=programs/train
+program=$PWD/$BUILD/agentcompress
+tokenizer=$PWD/tests/golden/tokenizer/bytes
+work=$PWD/$BUILD/tests/programs/train
+rm -rf "$work"
+mkdir -p "$work/model"
+cd "$work"
+cp "$tokenizer"/tokenizer.json "$tokenizer"/tokenizer_config.json model
+cat > model/config.json << 'END'
+{"architectures": ["LlamaForCausalLM"], "model_type": "llama",
+ "hidden_act": "silu", "hidden_size": 64, "intermediate_size": 128,
+ "max_position_embeddings": 128, "num_attention_heads": 4,
+ "num_key_value_heads": 2, "num_hidden_layers": 2, "rms_norm_eps": 1e-05,
+ "rope_theta": 10000.0, "tie_word_embeddings": true, "vocab_size": 640}
+END
+i=0
+while [ $i -lt 200 ]; do
+    echo "{\"prompt\": \"line $i, then\", \"completion\": \" $((i + 1))\"}"
+    i=$((i + 1))
+done > data.jsonl
+
+fail() {
+    echo "FAIL $name: $*"
+    exit 1
+}
+
+# expect CODE ARGUMENTS...: output in ./out, messages in ./err
+expect() {
+    wanted=$1
+    shift
+    code=0
+    timeout 60 "$program" "$@" > out 2> err < /dev/null || code=$?
+    [ "$code" = "$wanted" ] || {
+        cat out err
+        fail "$* gave $code, not $wanted"
+    }
+}
+
+# The floats of a train.state: behind 40 bytes of header, the counters and the
+# settings, whose lengths the header has; before 8 bytes of checksum.
+weights() {
+    skip=$(od -A n -t u8 -j 16 -N 16 "$1" | awk '{ print 40 + $1 + $2 }')
+    tail -c "+$((skip + 1))" "$1" | head -c -8 | cksum
+}
+
+common="--data data.jsonl --steps 60 --batch-tokens 512 --seed 5
+        --held-out-share 0.1 --evaluate-every 7"
+# shellcheck disable=SC2086
+expect 0 train model whole $common --threads 2 --json
+for delay in 0.05 0.11 0.17 0.23 0.31; do
+    # shellcheck disable=SC2086
+    timeout -s KILL $delay "$program" train model killed $common --resume \
+        --save-every 2 --threads 1 > /dev/null 2>&1 || true
+done
+# shellcheck disable=SC2086
+expect 0 train model killed $common --resume --save-every 2 --threads 3
+[ "$(weights whole/train.state)" = "$(weights killed/train.state)" ] ||
+    fail "a killed run differs from one never killed"
+cmp whole/model.safetensors killed/model.safetensors ||
+    fail "the model of a killed run differs"
+[ "$(awk -F , 'NR > 1 { n += $1 == NR - 1 } END { print n }' \
+    killed/log.csv)" = 60 ] || fail "the log is not a line per step"
+
+# Ctrl-C: the step is finished, the state saved, the code is 8.
+code=0
+# shellcheck disable=SC2086
+timeout -s INT 1 "$program" train model stopped $common --steps 1000000 \
+    --resume > out 2> err || code=$?
+[ $code = 124 ] || [ $code = 8 ] || fail "Ctrl-C gave $code"
+grep -q "can be resumed" err || fail "Ctrl-C did not say what it left"
+
+# shellcheck disable=SC2086
+expect 1 train model whole $common
+# shellcheck disable=SC2086
+expect 1 train model whole $common --resume --learning-rate 0.01
+grep -q learning_rate err || fail "the option that differs is not named"
+expect 2 train model new --data nothing.jsonl
+echo 'nonsense' > bad.jsonl
+expect 3 train model new --data bad.jsonl
+grep -q 'bad.jsonl: line 1' err || fail "the bad line is not named"
+
+expect 0 train --plot whole/log.csv curve.svg
+grep -q '^</svg>' curve.svg || fail "the curve is cut off"
+if command -v python3 > /dev/null; then
+    python3 -c 'import sys, xml.dom.minidom as m; m.parse(sys.argv[1])' \
+        curve.svg || fail "the curve is no XML"
+fi
+expect 3 train --plot data.jsonl curve.svg
+
+expect 0 compress whole whole.zoo --quiet
+expect 0 run whole.zoo --max-tokens 4 'line 7, then'
+expect 0 train whole more --data data.jsonl --steps 2 --trainable lora
+expect 0 compress more more.zoo --quiet
+echo "ok $name"
