@@ -1025,6 +1025,74 @@ AC_API ac_status ac_workflows_generate(const char *split,
                                        ac_row_callback on_row, void *user,
                                        ac_error *error);
 
+/* ac_workflows_prompt: the prompt of a workflow's next step, with an engine's
+ * own earlier answers put in where it says "{{1}}", "{{2}}", ...
+ *
+ * out_prompt  set to NUL-terminated text, the caller's: ac_free it; NULL when
+ *             all steps have been answered.
+ * workflow    one row as ac_workflows_generate gives it, `n_bytes` long.
+ * answers     [n_answers] to the first steps; may be NULL when n_answers is 0.
+ * max_tokens  NULL, or set to how long the answer may be.
+ * Returns     AC_OK; AC_E_FORMAT (the row, or its "{{n}}").    Since 0.1. */
+AC_API ac_status ac_workflows_prompt(char **out_prompt, uint32_t *max_tokens,
+                                     const char *workflow, size_t n_bytes,
+                                     const char *const *answers,
+                                     size_t n_answers, ac_error *error);
+
+/* What the checker said about one answer. Strings are lent during the call. */
+typedef struct ac_step_verdict {
+    uint32_t struct_size;
+    uint32_t step;                /* from 1 */
+    uint32_t level;
+    uint32_t passed;              /* 1: every rule held */
+    uint32_t answered;            /* 0: there was no answer */
+    uint32_t reserved;
+    double score;                 /* share of the rules that held */
+    const char *workflow, *domain, *kind;
+    const char *variant;          /* who answered; NULL: rows do not say */
+    const char *prompt;           /* with its own earlier answers; NULL: one
+                                     of those is missing */
+    const char *answer;           /* NULL: none */
+    const char *reason;           /* the first rule broken; "" */
+} ac_step_verdict;
+
+/* Return 0 to go on, anything else to stop. */
+typedef int32_t (*ac_verdict_callback)(const ac_step_verdict *verdict,
+                                       void *user);
+
+typedef struct ac_workflows_score_options {
+    uint32_t struct_size;
+    uint32_t n_threads;           /* 0: one per core; figures are the same */
+    const char *workflows_path;   /* JSON lines; NULL: those of `split` */
+    const char *split;            /* NULL: "test" */
+    uint64_t seed, first, n_workflows; /* as in ac_workflows_options */
+    const char *against_path;     /* another's answers to compare with */
+    uint32_t n_resamples;         /* of the bootstrap; 0: 10000 */
+    uint32_t reserved;            /* must be 0 */
+    uint64_t resample_seed;
+    ac_verdict_callback on_verdict; /* NULL: none */
+    void *verdict_user;
+} ac_workflows_score_options;
+
+#define AC_WORKFLOWS_SCORE_OPTIONS_INIT { sizeof(ac_workflows_score_options), \
+    0, NULL, NULL, 0, 0, 0, NULL, 0, 0, 0, NULL, NULL }
+
+/* ac_workflows_score: judge an engine's answers to a suite. A step without an
+ * answer failed; a workflow succeeds when all its steps do.
+ *
+ * out_json    the report (docs/workflows.md), the caller's: ac_free it. NULL:
+ *             only the verdicts are wanted.
+ * answers     path of JSON lines {"id", "step", "answer"}, step from 1, and
+ *             optionally "variant"; .xz is read too.
+ * options     NULL means defaults: the frozen test set.
+ * Returns     AC_OK; AC_E_FORMAT (line named: the same step twice, rows of two
+ *             variants, answers to no step of the suite, a bad checker);
+ *             AC_E_NOT_FOUND, AC_E_ARGUMENT, AC_E_CANCELLED, AC_E_NO_MEMORY.
+ *                                                              Since 0.1. */
+AC_API ac_status ac_workflows_score(char **out_json, const char *answers,
+                                    const ac_workflows_score_options *options,
+                                    ac_error *error);
+
 #ifdef __cplusplus
 }
 #endif

@@ -14,6 +14,24 @@ static const command actions[] = {
       "  agentcompress workflows generate --split train --count 50000 \\\n"
       "      --training --out train.jsonl\n",
       workflows_generate },
+    { "workflows show", "[FILE]", "print one workflow for reading",
+      "  agentcompress workflows show --split train --index 7\n"
+      "  agentcompress workflows show my_tasks.jsonl --id task-12\n",
+      workflows_show },
+    { "workflows run", "ZOO", "let a zoo answer them",
+      "  agentcompress workflows run my.zoo --variant int4 --out int4.jsonl\n"
+      "  agentcompress workflows run my.zoo --variant routed \\\n"
+      "      --split calibration --out routed.jsonl\n",
+      workflows_run },
+    { "workflows score", "ANSWERS.jsonl", "judge answers, of any engine",
+      "  agentcompress workflows score full.jsonl\n"
+      "  agentcompress workflows score int4.jsonl --against full.jsonl\n",
+      workflows_score },
+    { "workflows outcomes", "ANSWERS.jsonl ...",
+      "successes by variant, for train-predictor",
+      "  agentcompress workflows outcomes full.jsonl int8.jsonl int4.jsonl \\\n"
+      "      --split calibration --out outcomes.jsonl\n",
+      workflows_outcomes },
 };
 
 enum { N_ACTIONS = sizeof actions / sizeof *actions };
