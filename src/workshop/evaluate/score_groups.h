@@ -13,7 +13,7 @@
 enum { ACI_MAX_GROUPS = 512 };
 
 typedef struct aci_group {
-    const char *by;          /* "all", "domain", "kind", "level", "kind_level" */
+    const char *by;          /* all, domain, kind, level or kind_level */
     char name[48];           /* "biology", "0", "hypothesis 2" */
     int32_t a, b;            /* what the name is made from */
     bool of_workflows;       /* whole workflows fall into it */
