@@ -4,15 +4,16 @@
  *     One tile and split is an item of the pool:
  *
  *       for each block of k                     b block   -> packed, in L2
- *         for each group of rows of the tile    a group   -> packed, in L2
- *           for each panel of columns           in L1
+ *         for each group of rows of the tile    a group   -> packed
+ *           for each panel of columns
  *             for each panel of rows            kernel: a patch of c
  *
  *     Splits but the first are summed beside, and then added in order.
  *
- * Every item packs for itself: b is packed again for each tile of rows, about
- * 1 % of the work, and nobody waits for anybody. The cuts are a matter of
- * shape alone, so the number of threads changes no sum. */
+ * A group is one panel, which stays in L1, unless a is stored transposed: then
+ * whole lines are worth more. Every item packs for itself: b is packed again
+ * for most tiles of rows, a few percent, and nobody waits for anybody. The
+ * cuts are a matter of shape alone: the number of threads changes no sum. */
 #include <string.h>
 
 #include "kernels/cpu/cpu_level.h"
@@ -27,14 +28,14 @@ enum {
     BLOCK_DEPTH = 512,     /* of k, packed at a time */
     SPLIT_DEPTH = 1024,    /* k splits are not shorter */
     ENOUGH_ITEMS = 8,      /* below, k is split */
-    GROUP_ROWS = 96,       /* of a, packed at a time */
+    GROUP_ROWS = 96,       /* of a transposed a, packed at a time */
     PARTIAL_FLOATS = 1 << 22
 };
 
 /* One thread's packing buffers. */
 typedef struct packing {
-    float *a; /* [BLOCK_DEPTH, rows] */
-    float *b; /* [panels, BLOCK_DEPTH, columns] */
+    float *a; /* [panels, depth, rows] */
+    float *b; /* [panels, depth, columns] */
     const float *packed; /* what b holds, in this call; NULL: nothing */
 } packing;
 

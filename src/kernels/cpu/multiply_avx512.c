@@ -1,8 +1,10 @@
 /* multiply_avx512.c - dense float32 products in 512-bit registers.
  *
  * 12 rows by 32 columns: 24 registers of sums, 2 of b, 1 of a; 14 loads for
- * 24 multiply-adds. Packing transposes with 128-bit loads put straight into
- * their quarter of a register, so that two shuffles per row are left. */
+ * 24 multiply-adds. On panels in cache it runs at the peak of one core (Zen 5,
+ * 268 GFLOP/s); docs/speed_log.md has whole products and what was tried.
+ * Packing transposes with 128-bit loads put straight into their quarter of a
+ * register, so that two shuffles per row are left. */
 #include <immintrin.h>
 
 #include "kernels/cpu/multiply_table.h"
