@@ -60,8 +60,8 @@ START_TEST(a_stopped_run_goes_on_to_the_same_bits)
 
         snprintf(out, sizeof out, "at%d", (int)at);
         train_options.resume = 1;
-        ck_assert_int_eq(train_until(out, 1, at), AC_E_CANCELLED);
-        ck_assert_int_eq(train_until(out, 3, at + 2), AC_E_CANCELLED);
+        ck_assert_int_eq(train_until("model", out, 1, at), AC_E_CANCELLED);
+        ck_assert_int_eq(train_until("model", out, 3, at + 2), AC_E_CANCELLED);
         expect_ok(train_run("model", out, 2, NULL));
         train_expect_same("whole", out);
         train_options.resume = 0;
@@ -107,7 +107,7 @@ START_TEST(the_log_of_a_resumed_run_has_every_step_once)
 
     train_options.resume = 1;
     train_options.save_every = 4;
-    ck_assert_int_eq(train_until("out", 2, 5), AC_E_CANCELLED);
+    ck_assert_int_eq(train_until("model", "out", 2, 5), AC_E_CANCELLED);
     train_write("cut", "");
     text = train_read(&n, "out/log.csv");
     at = malloc(n + 64);
@@ -185,6 +185,8 @@ START_TEST(an_explosion_is_an_error_and_the_state_stays)
     expect_ok(train_run("model", "good", 2, NULL));
     train_options.n_steps = 200;
     train_options.learning_rate = 1.0f;
+    train_options.beta_2 = 0.5f;
+    train_options.schedule = "constant";
     train_options.warmup_share = -1.0f;
     train_options.clip_norm = -1.0f;
     train_options.save_every = 1000;
@@ -209,7 +211,7 @@ START_TEST(a_full_disk_is_an_error_and_the_state_stays)
 
     train_options.resume = 1;
     train_options.save_every = 2;
-    ck_assert_int_eq(train_until("out", 1, 3), AC_E_CANCELLED);
+    ck_assert_int_eq(train_until("model", "out", 1, 3), AC_E_CANCELLED);
     before = train_read(&n, "out/train.state");
     signal(SIGXFSZ, SIG_IGN);
     ck_assert_int_eq(getrlimit(RLIMIT_FSIZE, &limit), 0);
@@ -327,6 +329,33 @@ START_TEST(a_teacher_is_followed)
 }
 END_TEST
 
+START_TEST(a_part_is_trained_and_the_rest_stays)
+{
+    static const char *const parts[] = { "small", "block:1", "lora" };
+    ac_training_report start, report;
+
+    train_options.n_steps = 40;
+    train_options.learning_rate = 1e-2f;
+    expect_ok(train_run("model", "start", 2, &start));
+    for (int i = 0; i < 3; i++) {
+        char out[16], again[16];
+
+        snprintf(out, sizeof out, "part%d", i);
+        snprintf(again, sizeof again, "again%d", i);
+        train_options.trainable = parts[i];
+        train_options.n_steps = 30;
+        train_options.resume = 1;
+        expect_ok(train_run("start", out, 2, &report));
+        ck_assert_double_lt(report.loss, start.loss);
+        ck_assert_uint_lt(report.n_trainable, start.n_trainable / 2);
+        ck_assert_int_eq(train_until("start", again, 2, 11), AC_E_CANCELLED);
+        expect_ok(train_run("start", again, 1, NULL));
+        train_expect_same(out, again);
+        train_options.resume = 0;
+    }
+}
+END_TEST
+
 Suite *test_trainer_suite(void);
 
 Suite *test_trainer_suite(void)
@@ -349,6 +378,7 @@ Suite *test_trainer_suite(void)
     tcase_add_test(tests, accumulation_is_a_larger_batch);
     tcase_add_test(tests, a_trained_model_is_gone_on_with);
     tcase_add_test(tests, a_teacher_is_followed);
+    tcase_add_test(tests, a_part_is_trained_and_the_rest_stays);
     suite_add_tcase(suite, tests);
     return suite;
 }

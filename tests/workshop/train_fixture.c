@@ -139,13 +139,14 @@ static int32_t stop_at(const ac_training_progress *progress, void *user)
     return progress->step >= *(const uint64_t *)user;
 }
 
-ac_status train_until(const char *out, uint32_t n_threads, uint64_t step)
+ac_status train_until(const char *model, const char *out, uint32_t n_threads,
+                      uint64_t step)
 {
     ac_status status;
 
     train_options.on_progress = stop_at;
     train_options.progress_user = &step;
-    status = train_run("model", out, n_threads, NULL);
+    status = train_run(model, out, n_threads, NULL);
     train_options.on_progress = NULL;
     train_options.progress_user = NULL;
     return status;

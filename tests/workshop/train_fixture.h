@@ -21,7 +21,8 @@ char *train_read(size_t *n, const char *path);
 ac_status train_run(const char *model, const char *out, uint32_t n_threads,
                     ac_training_report *report);
 /* Stops after `step` steps, as Ctrl-C does. */
-ac_status train_until(const char *out, uint32_t n_threads, uint64_t step);
+ac_status train_until(const char *model, const char *out, uint32_t n_threads,
+                      uint64_t step);
 
 /* Weights and moments of two runs are the same, bit for bit. */
 void train_expect_same(const char *one, const char *other);

@@ -2,6 +2,7 @@
  *
  *     settings     options with every default filled in   train_settings.c
  *     data         what is learned, what is held out       corpus*.c
+ *     opening      all of that, or where a run stopped     trainer_open.c
  *     network      weights, gradients, moments             network.c
  *     a step       batch, loss, gradients, update          trainer_step.c
  *     state        everything needed to go on, on disk     train_state.c
@@ -87,6 +88,13 @@ json_t *aci_workshop_settings_describe(const aci_train_settings *settings);
 /* "FILE:WEIGHT": the weight, 1 when there is none, and how long FILE is. */
 ac_status aci_workshop_settings_data(size_t *n_path, double *weight,
                                      const char *text, ac_error *error);
+
+/* ---- trainer_open.c ------------------------------------------------------ */
+
+/* With memory, pool, model, out and settings in place; close also after a
+ * failure. */
+ac_status aci_workshop_trainer_open(aci_trainer *trainer, ac_error *error);
+void aci_workshop_trainer_close(aci_trainer *trainer);
 
 /* ---- trainer_step.c ------------------------------------------------------ */
 

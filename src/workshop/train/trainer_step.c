@@ -95,9 +95,9 @@ static ac_status check_loss(aci_trainer *trainer, double loss,
     if (++c->n_high < MAX_HIGH)
         return AC_OK;
     return aci_platform_fail(error, AC_E_NUMERIC,
-                             "the loss was %.4g, %d steps after its mean had "
-                             "been %.4g; a lower learning rate may help",
-                             loss, (int)MAX_HIGH, c->mean_loss);
+                             "the loss had been too high for %d steps (%.4g "
+                             "after a mean of %.4g); a lower learning rate "
+                             "may help", (int)MAX_HIGH, loss, c->mean_loss);
 }
 
 static ac_status update(aci_trainer *trainer, ac_error *error)
