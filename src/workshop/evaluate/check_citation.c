@@ -352,10 +352,10 @@ static void part_rule(aci_rules *rules, const aci_cursor *cursor, bool same,
                aci_workshop_phrase_find(cursor->text, 0, wanted, true) <
                    cursor->text.n;
     if (wanted.n == 0)
-        aci_workshop_rule(rules, same, "the %s \"%.*s\" is invented", name,
+        aci_workshop_rule(rules, same, "%s: \"%.*s\" is invented", name,
                           ACI_SLICE(said));
     else
-        aci_workshop_rule(rules, same, "the %s is \"%.*s\", not \"%.*s\"",
+        aci_workshop_rule(rules, same, "%s: \"%.*s\" instead of \"%.*s\"",
                           name, ACI_SLICE(said), ACI_SLICE(wanted));
 }
 

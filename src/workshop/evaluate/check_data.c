@@ -37,6 +37,21 @@ static bool states(const aci_data_check *check, const aci_data_fact *fact,
                            : !is_row_value(check, m);
 }
 
+/* The number of an optional fact stands there in no other unit. */
+static bool unit_kept(const aci_data_fact *fact, const aci_mentions *mentions)
+{
+    int32_t i;
+
+    for (i = 0; i < mentions->n; i++) {
+        const aci_mention *m = &mentions->list[i];
+
+        if (m->is_value && m->unit != fact->unit &&
+            aci_workshop_number_equal(&fact->value, &m->number))
+            return false;
+    }
+    return true;
+}
+
 static void fact_rules(aci_rules *rules, const aci_data_check *check,
                        const aci_mentions *mentions, aci_slice text)
 {
@@ -51,7 +66,8 @@ static void fact_rules(aci_rules *rules, const aci_data_check *check,
                     !states(check, fact, &mentions->list[k], text);
              k++)
             ;
-        aci_workshop_rule(rules, k < mentions->n,
+        aci_workshop_rule(rules, fact->optional ? unit_kept(fact, mentions)
+                                                : k < mentions->n,
                           "\"%.*s %.*s\" is not said%s%.*s",
                           ACI_SLICE(fact->text), ACI_SLICE(unit),
                           fact->name < 0 ? "" : " of ",
@@ -74,23 +90,23 @@ static bool is_result(const aci_data_check *check, const aci_mention *m)
     return false;
 }
 
-/* A value firmly given to an entity whose rows in that unit are others. */
+/* A value firmly given to an entity whose rows in that unit are others; for
+ * a count also a row's value that is given to none. */
 static bool contradicts(const aci_data_check *check, const aci_mention *m)
 {
     bool known = false;
     int32_t i;
 
-    if (!m->is_value || !m->firm || m->differs || m->unit < 0 ||
-        is_result(check, m))
+    if (!m->is_value || m->differs || m->unit < 0 || is_result(check, m))
         return false;
     for (i = 0; i < check->n_rows; i++) {
         const aci_data_fact *row = &check->facts[i];
+        bool equal = aci_workshop_number_equal(&row->value, &m->number);
+        bool own = m->firm && row->name == m->name && row->unit == m->unit;
 
-        if (row->name != m->name || row->unit != m->unit)
-            continue;
-        if (aci_workshop_number_equal(&row->value, &m->number))
+        if (own && equal)
             return false;
-        known = true;
+        known |= own || (equal && check->counted);
     }
     return known;
 }
@@ -104,6 +120,30 @@ static bool undecided(const aci_mention *a, const aci_mention *b,
                            aci_slice_of(" or "));
 }
 
+/* "240 of 250", "4 of the 5", "240/250": not a pair of the data. */
+static bool false_pair(const aci_data_check *check, const aci_mention *a,
+                       const aci_mention *b, aci_slice text)
+{
+    static const char *const joints[] = { " of ", " of the ", " out of ",
+                                          "/" };
+    aci_slice between;
+    size_t k;
+    int32_t i;
+
+    if (check->n_pairs == 0 || !a->is_value || !b->is_value)
+        return false;
+    between = aci_slice_part(text, a->end, b->at);
+    for (k = 0; k < 4 && !aci_slice_equal(between, aci_slice_of(joints[k]));
+         k++)
+        ;
+    for (i = 0; i < check->n_pairs; i++) {
+        if (aci_workshop_number_equal(&check->pairs[i][0], &a->number) &&
+            aci_workshop_number_equal(&check->pairs[i][1], &b->number))
+            return false;
+    }
+    return k < 4;
+}
+
 static void contradiction_rule(aci_rules *rules, const aci_data_check *check,
                                const aci_mentions *mentions, aci_slice text)
 {
@@ -112,7 +152,8 @@ static void contradiction_rule(aci_rules *rules, const aci_data_check *check,
 
     for (i = 0; i < mentions->n; i++) {
         if (contradicts(check, &list[i]) ||
-            (i > 0 && undecided(&list[i - 1], &list[i], text)))
+            (i > 0 && (undecided(&list[i - 1], &list[i], text) ||
+                       false_pair(check, &list[i - 1], &list[i], text))))
             break;
     }
     aci_workshop_rule(rules, i == mentions->n && !mentions->full,
@@ -168,11 +209,13 @@ static bool is_supported(const aci_data_check *check, const aci_mention *m,
         m->number.mantissa <= 12)
         return true;
     for (i = 0; i < check->n_allowed; i++) {
-        if (aci_workshop_number_equal(&check->allowed[i], &m->number))
+        if (!(check->counted && m->unit >= 0) &&
+            aci_workshop_number_equal(&check->allowed[i], &m->number))
             return true;
     }
     for (i = 0; i < check->n_rows; i++) {
-        if (aci_workshop_number_equal(&check->facts[i].value, &m->number))
+        if (!(check->counted && m->unit != check->facts[i].unit) &&
+            aci_workshop_number_equal(&check->facts[i].value, &m->number))
             return true;
     }
     return in_source(&m->number, source);

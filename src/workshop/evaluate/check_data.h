@@ -18,6 +18,7 @@ typedef struct aci_data_fact {
     int32_t name, unit;
     aci_number value;
     aci_slice text;         /* the value as written */
+    bool optional;          /* need not be said, but then with its unit */
 } aci_data_fact;
 
 typedef struct aci_data_role {
@@ -41,6 +42,9 @@ typedef struct aci_data_check {
     int32_t sign;           /* of the second group against the first; 0: none */
     int32_t groups[2];      /* names, or -1 */
     int32_t max_words;
+    aci_number pairs[ACI_DATA_MOST][2];     /* "240 of 250" */
+    int32_t n_pairs;
+    bool counted;           /* the result counts rows; it has no unit */
 } aci_data_check;
 
 /* check_data_fields.c; names the field that is wrong. */

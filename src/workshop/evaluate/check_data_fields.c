@@ -51,6 +51,7 @@ static ac_status read_facts(aci_data_check *out, int32_t *n,
             status = read_value(&fact->value, fact->text, "value", error);
         if (status != AC_OK)
             return aci_platform_fail_within(error, status, key);
+        fact->optional = json_is_true(json_object_get(object, "optional"));
         fact->name = entity.n == 0 ? -1 : index_of(out->names, &out->n_names,
                                                    entity);
         fact->unit = unit.n == 0 ? -1 : index_of(out->units, &out->n_units,
@@ -71,6 +72,35 @@ static ac_status read_allowed(aci_data_check *out, const json_t *check,
     for (i = 0; status == AC_OK && i < out->n_allowed; i++)
         status = read_value(&out->allowed[i], texts[i], "allowed", error);
     return status;
+}
+
+/* [["240", "250"], ...] */
+static ac_status read_pairs(aci_data_check *out, const json_t *check,
+                            ac_error *error)
+{
+    const json_t *list = json_object_get(check, "pairs");
+    size_t n = json_array_size(list), i, k;
+
+    if (list != NULL && (!json_is_array(list) || n > ACI_DATA_MOST))
+        return aci_platform_fail(error, AC_E_FORMAT,
+                                 "check: \"pairs\" is not a list of at most "
+                                 "%d", ACI_DATA_MOST);
+    for (i = 0; i < n; i++) {
+        const json_t *pair = json_array_get(list, i);
+
+        for (k = 0; k < 2; k++) {
+            const json_t *text = json_array_get(pair, k);
+            aci_slice value = { json_string_value(text),
+                                json_string_length(text) };
+            ac_status status = read_value(&out->pairs[i][k], value, "pairs",
+                                          error);
+
+            if (status != AC_OK)
+                return status;
+        }
+    }
+    out->n_pairs = (int32_t)n;
+    return AC_OK;
 }
 
 static ac_status read_direction(aci_data_check *out, const json_t *check,
@@ -155,6 +185,9 @@ ac_status aci_workshop_data_fields(aci_data_check *out, const json_t *check,
         index_of(out->units, &out->n_units, unit);
     if (status == AC_OK)
         status = read_allowed(out, check, error);
+    if (status == AC_OK)
+        status = read_pairs(out, check, error);
+    out->counted = json_is_true(json_object_get(check, "counted"));
     if (status == AC_OK)
         status = read_direction(out, check, error);
     if (status == AC_OK)

@@ -133,15 +133,16 @@ static int32_t stated_sign(const view *v, size_t at, size_t end, int32_t sign,
     subject = tied_name(v, end, false);
     if (!is_group(v, subject))
         subject = -1;
+    if (reference < 0 && way == ACI_WAY_CHANGE) {
+        reference = from_group(v, from, to);
+        subject = reference < 0 ? subject : -1;
+    }
     if (reference >= 0 && subject == reference)
         return 0;
     if (reference >= 0)
         subject = other_group(v, reference);
-    if (subject < 0 && way == ACI_WAY_CHANGE) {
-        reference = from_group(v, from, to);
-        subject = reference >= 0 ? other_group(v, reference)
-                                 : v->check->groups[1];
-    }
+    else if (subject < 0 && way == ACI_WAY_CHANGE)
+        subject = v->check->groups[1];
     if (subject < 0)
         subject = group_before(v, from, at);
     if (subject < 0)

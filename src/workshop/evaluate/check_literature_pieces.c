@@ -114,6 +114,25 @@ static void add_piece(aci_pieces *out, size_t from, size_t to,
         out->list[out->n++] = (aci_piece){ from, to, sources };
 }
 
+/* ", which raised it" behind a run still speaks of its sources. */
+static size_t with_aside(aci_slice text, size_t end)
+{
+    static const char *const starts[] = { ", which ", ", where ", ", who ",
+                                          " which ", " that " };
+    size_t i, n;
+
+    for (i = 0; i < sizeof starts / sizeof *starts; i++) {
+        n = strlen(starts[i]);
+        if (text.n - end > n && memcmp(text.at + end, starts[i], n) == 0)
+            break;
+    }
+    if (i == sizeof starts / sizeof *starts)
+        return end;
+    for (end += n; end < text.n && strchr(",;[]", text.at[end]) == NULL; end++)
+        ;
+    return end;
+}
+
 /* One sentence. `lead`: markers begin its pieces instead of ending them. */
 static void cut_sentence(aci_pieces *out, const aci_review_check *check,
                          aci_slice text, size_t from, size_t to)
@@ -136,9 +155,12 @@ static void cut_sentence(aci_pieces *out, const aci_review_check *check,
             lead = !aci_workshop_review_claims(
                 check, aci_slice_part(text, from, at));
         begun = true;
-        if (lead && out->n > first)
+        if (lead && out->n > first) {
             out->list[out->n - 1].to = at;
-        add_piece(out, lead ? at : start, end, sources);
+            start = at;
+        }
+        end = with_aside(sentence, end);
+        add_piece(out, start, end, sources);
         at = start = end;
     }
     if (!begun)

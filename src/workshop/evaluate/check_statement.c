@@ -1,7 +1,7 @@
 /* check_statement.c - see check_statement.h.
  *
  * Words become tokens, the condition is taken out, and what is left must be
- * one of (S a word with a sign, W "with" or "as", names by their initial):
+ * one of (S a word with a sign, W "with", "as" or "when", names by initial):
  *
  *     O S W [S] V     O S W V S     W V S O S     [S] V S O     S V S O
  *     W V O S         any order with "positive" or "negative"
@@ -13,7 +13,7 @@
 
 typedef enum token_kind {
     FILL, OUTCOME, VARIABLE, CONDITION, VALUE, CHANGE, COMPARE, RELATION, WITH,
-    WHEN, IS, AND, COMMA
+    WHEN, PLACE, IS, AND, COMMA
 } token_kind;
 
 typedef struct token {
@@ -55,8 +55,8 @@ static const token_words lexicon[] = {
     { RELATION, 1, " positive positively direct directly " },
     { RELATION, -1, " negative negatively inverse inversely " },
     { WITH, 0, " with as " },
-    { WHEN, 0, " when if where whenever while under in for at among within "
-               "given during " },
+    { WHEN, 0, " when if whenever while " },
+    { PLACE, 0, " where under in for at among within given during " },
     { IS, 0, " is are equals be being " },
     { AND, 0, " and " },
     { FILL, 0, " the a an of on to its it there that this we i our hypothesis "
@@ -203,14 +203,13 @@ static bool take_condition(reader *r)
     r->out->value = value->value;
     from = at;
     to = at + 1;
-    if (kind_at(r, from - 1, IS))
-        from--;
-    if (kind_at(r, from - 1, CONDITION) &&
-        r->list[from - 1].number == value->number)
-        from--;
+    if (kind_at(r, from - 1, IS) && kind_at(r, from - 2, CONDITION) &&
+        r->list[from - 2].number == value->number)
+        from -= 2;
     else if (kind_at(r, to, CONDITION) && r->list[to].number == value->number)
         to++;
-    if (!kind_at(r, from - 1, WHEN) && !kind_at(r, from - 1, WITH))
+    if (!kind_at(r, from - 1, WHEN) && !kind_at(r, from - 1, WITH) &&
+        !kind_at(r, from - 1, PLACE))
         return refuse(r, "the condition has no \"when\"%.*s",
                       aci_slice_of(""));
     remove_tokens(r, from - 1, to);

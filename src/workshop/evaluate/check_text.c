@@ -262,11 +262,21 @@ bool aci_workshop_text_negated(aci_slice text, size_t from, size_t at)
 
 /* ---- copies -------------------------------------------------------------- */
 
-enum { RUN = 10 };
+enum { RUN = 10, LEAST_RUN = 4 };
 
-/* Hashes of the runs of RUN words; returns how many. Letter case and what is
- * between words do not count. With fewer words than RUN: one hash of all. */
-static size_t hash_runs(uint64_t *out, aci_slice text)
+static size_t count_words(aci_slice text)
+{
+    size_t i, n = 0;
+
+    for (i = 0; i < text.n; i++)
+        n += aci_is_word(text.at[i]) &&
+             (i + 1 == text.n || !aci_is_word(text.at[i + 1]));
+    return n;
+}
+
+/* Hashes of the runs of `run` words; returns how many. Letter case and what
+ * is between words do not count. */
+static size_t hash_runs(uint64_t *out, aci_slice text, size_t run)
 {
     uint64_t words[RUN] = { 0 };
     size_t i = 0, n_words = 0, n = 0, k;
@@ -281,12 +291,11 @@ static size_t hash_runs(uint64_t *out, aci_slice text)
             i++;
             continue;
         }
-        words[n_words++ % RUN] = hash;
-        if (n_words < RUN && i < text.n)
+        words[n_words++ % run] = hash;
+        if (n_words < run)
             continue;
-        hash = 0;
-        for (k = 0; k < RUN; k++)
-            hash = hash * 0x9e3779b97f4a7c15u + words[(n_words + k) % RUN];
+        for (hash = 0, k = 0; k < run; k++)
+            hash = hash * 0x9e3779b97f4a7c15u + words[(n_words + k) % run];
         out[n++] = hash;
     }
     return n;
@@ -305,16 +314,17 @@ ac_status aci_workshop_text_copied(bool *out, aci_memory *memory,
 {
     uint64_t *known = aci_platform_alloc_array(memory, source.n + 1, 8);
     uint64_t *said = aci_platform_alloc_array(memory, answer.n + 1, 8);
+    size_t run = count_words(source), n_known, n_said, i;
     ac_status status = AC_OK;
-    size_t n_known, n_said, i;
 
     *out = false;
     if (known == NULL || said == NULL) {
         status = aci_platform_fail_memory(error, "a comparison of texts");
         goto done;
     }
-    n_known = hash_runs(known, source);
-    n_said = hash_runs(said, answer);
+    run = run > RUN ? RUN : run < LEAST_RUN ? LEAST_RUN : run;
+    n_known = hash_runs(known, source, run);
+    n_said = hash_runs(said, answer, run);
     qsort(known, n_known, sizeof *known, compare_hashes);
     for (i = 0; i < n_said && !*out; i++)
         *out = bsearch(&said[i], known, n_known, sizeof *known,

@@ -99,8 +99,8 @@ size_t aci_workshop_text_words(aci_slice text);
  * before `from`. */
 bool aci_workshop_text_negated(aci_slice text, size_t from, size_t at);
 
-/* The answer is made of the source: ten words in a row are the source's, or
- * it is the whole source. */
+/* The answer repeats the source: ten words in a row, or all of a source of
+ * four to ten. */
 ac_status aci_workshop_text_copied(bool *out, aci_memory *memory,
                                    aci_slice answer, aci_slice source,
                                    ac_error *error);

@@ -153,6 +153,13 @@ static void set_check(aci_request *request, const table *t, json_t *facts,
         allowed, "max_words", 60);
 }
 
+/* A text that stands alone says what was measured. */
+static void require_quantity(aci_request *request, const table *t)
+{
+    json_object_set_new(request->check, "words",
+                        json_pack("[s]", t->quantity->name));
+}
+
 /* The second of two groups against the first. */
 static void set_direction(aci_request *request, const table *t)
 {
@@ -219,6 +226,7 @@ static void make_pair(aci_request *request, int32_t decimals)
     set_check(request, &t,
               json_pack("[o, o]", fact(t.names[0], first, t.quantity->unit),
                         fact(t.names[1], second, t.quantity->unit)), NULL);
+    require_quantity(request, &t);
     set_direction(request, &t);
     if (!decimals) {
         request->topic->summary_step = request->step;
@@ -267,6 +275,7 @@ static void make_extremes(aci_request *request)
               json_pack("[o, o]", fact(t.names[highest], high,
                                        t.quantity->unit),
                         fact(t.names[lowest], low, t.quantity->unit)), NULL);
+    require_quantity(request, &t);
     add_role(request, "highest", t.names[highest], false);
     add_role(request, "lowest", t.names[lowest], false);
 }
@@ -318,6 +327,7 @@ static void make_difference(aci_request *request)
     set_check(request, &t,
               json_pack("[o]", fact("", value, t.quantity->unit)),
               json_pack("[s]", value));
+    require_quantity(request, &t);
     set_direction(request, &t);
 }
 
@@ -329,7 +339,7 @@ static void make_count(aci_request *request)
         "For how many samples is %s over the limit?"
     };
     table t = { .decimals = 0 };
-    char value[24], all[24];
+    char value[24], all[24], bound[24];
     int32_t limit, count = 0, i;
 
     draw_samples(&t, request, aci_workshop_request_between(request, 4, 5));
@@ -349,8 +359,14 @@ static void make_count(aci_request *request)
                           "%s of the samples exceed %d %s.", value, limit,
                           t.quantity->unit);
     aci_workshop_number_text(all, t.n, 0);
-    set_check(request, &t, json_pack("[o]", fact("", value, "")),
+    set_check(request, &t,
+              json_pack("[o, {s:s, s:s, s:b}]", fact("", value, ""), "value",
+                        aci_workshop_number_text(bound, limit, 0), "unit",
+                        t.quantity->unit, "optional", 1),
               json_pack("[s, s]", value, all));
+    json_object_set_new(request->check, "pairs",
+                        json_pack("[[s, s]]", value, all));
+    json_object_set_new(request->check, "counted", json_true());
     json_object_set_new(request->check, "none",
                         json_pack("[s, s, s, s, s]", "below", "under",
                                   "within", "not", "less"));
@@ -405,6 +421,7 @@ static void make_total(aci_request *request)
     set_check(request, &t,
               json_pack("[o]", fact("", value, t.quantity->unit)),
               json_pack("[s]", value));
+    require_quantity(request, &t);
 }
 
 static void make_second(aci_request *request)
@@ -434,7 +451,11 @@ static void make_second(aci_request *request)
     set_check(request, &t,
               json_pack("[o]", fact(t.names[second], value,
                                     t.quantity->unit)), NULL);
+    require_quantity(request, &t);
     add_role(request, "second", t.names[second], false);
+    json_object_set_new(request->check, "none",
+                        json_pack("[s, s, s]", "lowest", "smallest",
+                                  "least"));
 }
 
 ac_status aci_workshop_request_data(aci_request *request, ac_error *error)

@@ -180,7 +180,7 @@ static void make_formula(aci_request *request)
     aci_workshop_text_add(&request->answer, "The %s is %s %s.", f->result,
                           value, f->result_unit);
     set_check(request, json_pack("[o]", fact("", value, f->result_unit)),
-              NULL, json_pack("[s]", value));
+              json_pack("[s]", f->result), json_pack("[s]", value));
 }
 
 static void make_share(aci_request *request)
@@ -194,7 +194,7 @@ static void make_share(aci_request *request)
         { 10, 100, 200 }, { 10, 20, 50 }, { 20, 25, 50 }, { 40, 80, 250 }
     };
     int32_t total, percent, count;
-    char value[24], key[24];
+    char value[24], key[24], first[12], second[12];
 
     do {
         total = totals[request->level][aci_workshop_request_below(request, 3)];
@@ -212,6 +212,10 @@ static void make_share(aci_request *request)
                           request->domain->counted, count, total);
     set_check(request, json_pack("[o]", fact("", value, "%")), NULL,
               json_pack("[s]", value));
+    snprintf(first, sizeof first, "%d", (int)count);
+    snprintf(second, sizeof second, "%d", (int)total);
+    json_object_set_new(request->check, "pairs",
+                        json_pack("[[s, s]]", first, second));
     json_object_set_new(request->check, "none",
                         json_pack("[s, s, s]", "disagreed", "disagree",
                                   "not"));
