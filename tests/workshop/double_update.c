@@ -2,3 +2,4 @@
 #include "workshop/double_names.h"
 
 #include "workshop/train/network_update.c"
+#include "workshop/train/network_parameters.c"

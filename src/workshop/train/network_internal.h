@@ -1,6 +1,7 @@
 /* network_internal.h - what the files of the network share.
  *
- *     network.c             parameters and memory
+ *     network.c             making one: options, activations
+ *     network_parameters.c  parameters: list, memory, use
  *     network_load.c        starting values
  *     network_batch.c       checking a batch, moving it to the device
  *     network_projection.c  dense, low-rank and LoRA products
@@ -87,7 +88,13 @@ struct aci_network {
     int64_t n_targets;
 };
 
-/* ---- network.c ----------------------------------------------------------- */
+/* ---- network_parameters.c ------------------------------------------------ */
+
+/* In this order: what there is, memory for it, pointers into it. */
+ac_status aci_workshop_network_list(aci_network *network, ac_error *error);
+ac_status aci_workshop_network_place(aci_network *network, ac_error *error);
+ac_status aci_workshop_network_connect(aci_network *network,
+                                       ac_error *error);
 
 /* Parameter by name; NULL when there is none. */
 aci_parameter *aci_workshop_network_find(const aci_network *network,
