@@ -145,7 +145,30 @@ static void check_gradients(golden *g)
         check_close(p.gradient, wanted, size, 2e-5, p.name);
         free(wanted);
     }
+}
+
+/* 20 updates, each loss as PyTorch's. */
+static void check_curve(golden *g)
+{
+    aci_objective objective = { .loss = ACI_LOSS_CROSS_ENTROPY };
+    aci_adamw now = { 3e-3f, 0.9f, 0.95f, 1e-8f, 0.1f, 1.0f, 0 };
+    double wanted[20], loss;
+    int64_t n;
+
+    read_exactly(wanted, sizeof *wanted, 20, g->file);
     ck_assert_int_eq(fgetc(g->file), EOF);
+    for (now.step = 1; now.step <= 20; now.step++) {
+        aci_workshop_network_clear(network);
+        ck_assert_int_eq(aci_workshop_network_step(
+                             network, &loss, &n, &g->batch, &objective,
+                             1.0f / (float)g->n_targets, NULL),
+                         AC_OK);
+        ck_assert_double_eq_tol(loss / (double)n, wanted[now.step - 1],
+                                2e-5 * wanted[now.step - 1]);
+        ck_assert_int_eq(aci_workshop_network_update(network, NULL, &now,
+                                                     NULL),
+                         AC_OK);
+    }
 }
 
 static const char *const levels[] = { NULL, "portable", "avx2", "avx512" };
@@ -189,6 +212,7 @@ START_TEST(agrees_with_pytorch)
     ck_assert_int_eq(n, g.n_targets);
     ck_assert_double_eq_tol(loss, g.loss, 1e-6 * g.loss);
     check_gradients(&g);
+    check_curve(&g);
     fclose(g.file);
 }
 END_TEST
