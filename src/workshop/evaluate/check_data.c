@@ -30,8 +30,9 @@ static bool is_row_value(const aci_data_check *check, const aci_mention *m)
 static bool states(const aci_data_check *check, const aci_data_fact *fact,
                    const aci_mention *m, aci_slice text)
 {
-    if (!m->is_value || !aci_workshop_number_equal(&fact->value, &m->number) ||
-        m->unit != fact->unit || aci_workshop_text_negated(text, 0, m->at))
+    if (!m->is_value || m->inexact || m->unit != fact->unit ||
+        !aci_workshop_number_equal(&fact->value, &m->number) ||
+        aci_workshop_text_negated(text, 0, m->at))
         return false;
     return fact->name >= 0 ? m->name == fact->name && !m->differs
                            : !is_row_value(check, m);

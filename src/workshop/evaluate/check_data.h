@@ -60,6 +60,7 @@ typedef struct aci_mention {
     int32_t unit;           /* of a value: index, -1 */
     bool firm;              /* it surely belongs to that name */
     bool differs;           /* "9 cm higher", "by 9 cm" */
+    bool inexact;           /* "at least 9 cm", "almost 9 cm" */
     aci_number number;
 } aci_mention;
 

@@ -176,6 +176,19 @@ static bool is_difference(const aci_mention *value, aci_slice text)
            aci_workshop_direction_at(text, at, &sign, &way) != 0;
 }
 
+static bool is_inexact(const aci_mention *value, aci_slice text)
+{
+    static const char *const before[] = { "at least", "at most", "up to",
+                                          "nearly", "almost", "not quite" };
+    size_t i;
+
+    for (i = 0; i < sizeof before / sizeof *before; i++) {
+        if (word_before(text, value->at, before[i]))
+            return true;
+    }
+    return false;
+}
+
 /* Values then names, or names then values, as many: in order. */
 static bool bind_in_order(aci_mention *list, int32_t n)
 {
@@ -246,7 +259,10 @@ void aci_workshop_data_mentions(aci_mentions *out, const aci_data_check *check,
                            text);
         }
     }
-    for (i = 0; i < out->n; i++)
-        out->list[i].differs = out->list[i].is_value &&
-                               is_difference(&out->list[i], text);
+    for (i = 0; i < out->n; i++) {
+        aci_mention *m = &out->list[i];
+
+        m->differs = m->is_value && is_difference(m, text);
+        m->inexact = m->is_value && is_inexact(m, text);
+    }
 }

@@ -7,6 +7,7 @@
 #include "workshop/evaluate/check_literature.h"
 
 #include "platform/error.h"
+#include "workshop/evaluate/check_lexicon.h"
 #include "workshop/evaluate/check_numbers.h"
 
 typedef struct review {
@@ -189,6 +190,29 @@ static bool find_unsupported(aci_number *out, const review *r)
 
 /* ---- the verdict --------------------------------------------------------- */
 
+/* A word that says which way something went, outside the names: "temperature
+ * rise" is one. "To sum up", "the sources below" go nowhere. */
+static bool says_direction(const review *r, const aci_piece *piece)
+{
+    static const char *const places[] = { "up", "down", "above", "below" };
+    aci_slice text = aci_slice_part(r->text, 0, piece->to);
+    size_t at = piece->from, end, i;
+    int32_t k, sign;
+    aci_way way;
+
+    while (at < text.n) {
+        for (k = 0, end = 0; k < r->check->n_words && end == 0; k++)
+            end = aci_workshop_phrase_at(text, at, r->check->words[k], false);
+        for (i = 0; i < 4 && end == 0; i++)
+            end = aci_workshop_phrase_at(text, at, aci_slice_of(places[i]),
+                                         false);
+        if (end == 0 && aci_workshop_direction_at(text, at, &sign, &way) != 0)
+            return true;
+        at = end != 0 ? end : at + 1;
+    }
+    return false;
+}
+
 static void marker_rules(aci_rules *rules, const review *r)
 {
     uint64_t cited = 0, left;
@@ -200,9 +224,10 @@ static void marker_rules(aci_rules *rules, const review *r)
 
         cited |= piece->sources;
         unmarked |= piece->sources == 0 &&
-                    aci_workshop_review_claims(
-                        r->check, aci_slice_part(r->text, piece->from,
-                                                 piece->to));
+                    (says_direction(r, piece) ||
+                     aci_workshop_review_claims(
+                         r->check, aci_slice_part(r->text, piece->from,
+                                                  piece->to)));
     }
     for (left = cited & ~r->check->ignore; left != 0; left &= left - 1)
         n++;
