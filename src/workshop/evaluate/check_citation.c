@@ -243,9 +243,12 @@ static aci_slice next_initial(aci_slice *names, bool packed)
 
 static bool same_initials(aci_slice wanted, aci_slice said)
 {
-    bool packed = memchr(said.at, '.', said.n) == NULL;
     aci_slice a, b;
+    bool packed;
 
+    if (said.n == 0)
+        return false;
+    packed = memchr(said.at, '.', said.n) == NULL;
     do {
         a = next_initial(&wanted, false);
         b = next_initial(&said, packed);
