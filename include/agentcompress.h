@@ -900,7 +900,8 @@ typedef struct ac_training_options {
     uint64_t seed;                /* of fresh weights, and the data's order */
     float n_epochs;               /* passes over the data; 0: 1 */
     float learning_rate;          /* 0: by size, 2e-3 below 10 M parameters; a
-                                     tenth of it when weights were there */
+                                     tenth of it when weights were there and
+                                     are trained themselves */
     float final_rate_share;       /* of the peak, at the end; 0: 0.1 */
     float warmup_share;           /* of the steps; 0: 0.02; negative: none */
     float beta_1, beta_2;         /* 0: 0.9, 0.95 */

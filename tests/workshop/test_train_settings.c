@@ -21,6 +21,11 @@ static aci_train_settings take(void (*change)(ac_training_options *))
     return settings;
 }
 
+static void lora(ac_training_options *o)
+{
+    o->trainable = "lora";
+}
+
 START_TEST(defaults_are_filled_in)
 {
     aci_train_settings s = take(NULL);
@@ -38,6 +43,9 @@ START_TEST(defaults_are_filled_in)
     s = take(NULL);
     ck_assert_int_eq(aci_workshop_settings_fit(&s, &small, 1, &error), AC_OK);
     ck_assert_float_eq_tol(s.given.learning_rate, 2e-4f, 1e-9f);
+    s = take(lora);
+    ck_assert_int_eq(aci_workshop_settings_fit(&s, &small, 1, &error), AC_OK);
+    ck_assert_float_eq(s.given.learning_rate, 2e-3f);
 }
 END_TEST
 

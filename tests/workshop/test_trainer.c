@@ -203,6 +203,39 @@ START_TEST(an_explosion_is_an_error_and_the_state_stays)
 }
 END_TEST
 
+/* Makes every weight of a tensor 1.7e38: finite, but no sum of them is. */
+static void blow_up(const char *path, const char *tensor)
+{
+    uint64_t n_header, begin, end;
+    size_t n;
+    char *bytes = train_read(&n, path), *at, *after;
+    FILE *file;
+
+    memcpy(&n_header, bytes, sizeof n_header);
+    at = strstr(bytes + 8, tensor);
+    ck_assert_ptr_nonnull(at);
+    at = strstr(at, "data_offsets\":[");
+    begin = strtoull(at + 15, &after, 10);
+    end = strtoull(after + 1, NULL, 10);
+    for (uint64_t i = begin; i < end; i += 2)
+        memcpy(bytes + 8 + n_header + i, "\x00\x7F", 2);
+    file = fopen(path, "wb");
+    ck_assert_uint_eq(fwrite(bytes, 1, n, file), n);
+    fclose(file);
+    free(bytes);
+}
+
+START_TEST(what_is_not_finite_is_named)
+{
+    expect_ok(train_run("model", "good", 2, NULL));
+    blow_up("good/model.safetensors", "layers.1.mlp.gate_proj");
+    ck_assert_int_eq(train_run("good", "out", 2, NULL), AC_E_NUMERIC);
+    ck_assert_msg(strstr(train_error.message, "step 1: ") != NULL &&
+                      strstr(train_error.message, "layer 1") != NULL,
+                  "%s", train_error.message);
+}
+END_TEST
+
 START_TEST(a_full_disk_is_an_error_and_the_state_stays)
 {
     struct rlimit limit, small;
@@ -372,6 +405,7 @@ Suite *test_trainer_suite(void)
     tcase_add_test(tests, another_run_is_not_resumed);
     tcase_add_test(tests, a_finished_run_stays_as_it_is);
     tcase_add_test(tests, an_explosion_is_an_error_and_the_state_stays);
+    tcase_add_test(tests, what_is_not_finite_is_named);
     tcase_add_test(tests, a_full_disk_is_an_error_and_the_state_stays);
     tcase_add_test(tests, no_memory_is_an_error_everywhere);
     tcase_add_test(tests, patience_ends_a_run);

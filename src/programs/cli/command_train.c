@@ -32,18 +32,20 @@ static const char *format_left(char out[32], double seconds)
 
 static void draw(const ac_training_progress *p, bool terminal)
 {
-    char held_out[40] = "", left[32];
+    char held_out[40] = "", share[48] = "", left[32];
 
     if (isfinite(p->held_out_loss))
         snprintf(held_out, sizeof held_out, "  held-out %.4f",
                  p->held_out_loss);
+    if (p->matrix_share > 0.0)
+        snprintf(share, sizeof share, " (%.0f%% of the matrix rate)",
+                 100.0 * p->matrix_share);
     fprintf(stderr,
-            "%sstep %llu/%llu  %.0f tokens/s (%.0f%% of the matrix rate)  "
-            "loss %.4f%s  %s left%s",
+            "%sstep %llu/%llu  %.0f tokens/s%s  loss %.4f%s  %s left%s",
             terminal ? "\r" : "", (unsigned long long)p->step,
-            (unsigned long long)p->n_steps, p->tokens_per_second,
-            100.0 * p->matrix_share, p->loss, held_out,
-            format_left(left, p->seconds_left), terminal ? "\033[K" : "\n");
+            (unsigned long long)p->n_steps, p->tokens_per_second, share,
+            p->loss, held_out, format_left(left, p->seconds_left),
+            terminal ? "\033[K" : "\n");
 }
 
 static int32_t on_progress(const ac_training_progress *p, void *user)
@@ -94,9 +96,11 @@ static void print_report(const ac_training_report *r, const char *out)
         printf(", held-out %.4f at step %llu%s", r->held_out_loss,
                (unsigned long long)r->best_step,
                r->stopped_early ? " (stopped early)" : "");
-    printf("\n%.0f tokens/s, %.0f%% of the rate of matrix products\n"
-           "made %s; try: agentcompress compress %s my.zoo\n",
-           r->tokens_per_second, 100.0 * r->matrix_share, out, out);
+    printf("\n%.0f tokens/s", r->tokens_per_second);
+    if (r->matrix_share > 0.0)
+        printf(", %.0f%% of the rate of matrix products",
+               100.0 * r->matrix_share);
+    printf("\nmade %s; try: agentcompress compress %s my.zoo\n", out, out);
 }
 
 static bool documents_named(uint32_t *out, const char *name)

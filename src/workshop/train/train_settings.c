@@ -245,8 +245,12 @@ ac_status aci_workshop_settings_fit(aci_train_settings *settings,
     ac_training_options *o = &settings->given;
     uint32_t most = (uint32_t)shape->n_context;
     float rate = rate_by_size(aci_model_parameter_count(shape));
+    int32_t what = settings->network.trainable;
 
-    otherwise(&o->learning_rate, has_weights ? rate / 10.0f : rate);
+    /* Adapters, and the few values of norms, are new or move slowly. */
+    if (has_weights && what != ACI_TRAIN_LORA && what != ACI_TRAIN_SMALL)
+        rate /= 10.0f;
+    otherwise(&o->learning_rate, rate);
     if (o->n_context == 0) {
         o->n_context = most < 1024 ? most : 1024;
         if (o->n_context > o->batch_tokens)
