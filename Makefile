@@ -93,7 +93,7 @@ LINTS        := $(sort $(wildcard tests/lint/*.sh))
 RUNNER       := $(BUILD)/tests/run
 
 .PHONY: all demo check check-now install uninstall deps lint abi-check \
-        abi-accept sanitize tsan valgrind fuzz bench-compare clean help FORCE
+        abi-accept workflows-accept sanitize tsan valgrind fuzz bench-compare clean help FORCE
 .SECONDARY:
 .DELETE_ON_ERROR:
 $(if $(Q),.SILENT: install uninstall)
@@ -278,6 +278,14 @@ abi-check: all ## exported symbols and the stored ABI
 
 abi-accept: all ## store today's ABI; needs a line in docs/changelog.md
 	$(Q)BUILD='$(BUILD)' CC='$(CC)' sh lib/abi_check accept
+
+FROZEN := test calibration train ood-kind ood-domain ood-template
+workflows-accept: $(PROGRAM) ## store the SHA-256 of today's workflows
+	@for split in $(FROZEN); do \
+	    $(PROGRAM) workflows generate --split $$split | sha256sum | \
+	        sed "s/-$$/$$split/" || exit 1; \
+	done > tests/golden/workflows.sha256
+	@cat tests/golden/workflows.sha256
 
 clean: ## remove build/
 	rm -rf build
