@@ -10,7 +10,7 @@
 #include "platform/checksum.h"
 #include "suite_fixture.h"
 
-enum { N_TRAIN = 4000, N_OTHER = 700, GRAM = 8, MAX_WORDS = 1024,
+enum { N_TRAIN = 3000, N_OTHER = 500, GRAM = 8, MAX_WORDS = 1024,
        TABLE = 1 << 21 };
 
 static aci_memory memory;
