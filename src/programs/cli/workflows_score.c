@@ -38,8 +38,8 @@ static void print_groups(const json_t *groups)
             printf("%s\n", strcmp(by, "kind_level") == 0 ? "kind at level"
                                                          : by);
         last = by;
-        printf("  %-22s %6.0f %6.0f", name, number_of(row, "workflows"),
-               number_of(row, "steps"));
+        printf("  %-22s %6.0f %6.0f", name[0] ? name : "(none)",
+               number_of(row, "workflows"), number_of(row, "steps"));
         print_share(json_object_get(row, "step_success"));
         printf("  %.3f", number_of(row, "score"));
         print_share(json_object_get(row, "workflow_success"));
@@ -80,12 +80,14 @@ static void print_against(const json_t *against)
 
 static void print_report(const json_t *report, uint32_t n_reasons)
 {
+    const char *variant =
+        json_string_value(json_object_get(report, "variant"));
     const json_t *row;
     size_t i;
 
     printf("%s: %.0f workflows, %.0f steps, %.0f of them unanswered; "
            "95 %% intervals from\n%.0f resamples of whole workflows\n\n",
-           json_string_value(json_object_get(report, "variant")),
+           variant[0] ? variant : "answers",
            number_of(report, "workflows"), number_of(report, "steps"),
            number_of(report, "missing"), number_of(report, "resamples"));
     print_groups(json_object_get(report, "groups"));

@@ -34,14 +34,19 @@ static void print_check(const json_t *check)
     }
 }
 
-static void print_step(const json_t *step, size_t number, const char *prompt)
+static void print_step(const json_t *step, size_t number, const char *prompt,
+                       uint32_t max_tokens)
 {
+    const json_t *check = json_object_get(step, "check");
     const char *kind = json_string_value(json_object_get(step, "kind"));
+    const char *answer = json_string_value(json_object_get(step, "answer"));
     const char *template =
         json_string_value(json_object_get(step, "template"));
     char *facts = json_dumps(json_object_get(step, "facts"), JSON_COMPACT);
 
-    printf("\nstep %zu: %s, level %lld", number, kind ? kind : "?",
+    if (kind == NULL)
+        kind = json_string_value(json_object_get(check, "kind"));
+    printf("\nstep %zu: %s, level %lld", number, kind,
            (long long)json_integer_value(json_object_get(step, "level")));
     if (template != NULL)
         printf(", template %s", template);
@@ -49,12 +54,10 @@ static void print_step(const json_t *step, size_t number, const char *prompt)
         printf(", facts %s", facts);
     printf("\n  prompt\n");
     print_indented(prompt);
-    printf("  reference answer\n");
-    print_indented(json_string_value(json_object_get(step, "answer")));
-    printf("  the checker wants (at most %lld tokens)\n",
-           (long long)json_integer_value(
-               json_object_get(step, "max_tokens")));
-    print_check(json_object_get(step, "check"));
+    printf(answer ? "  reference answer\n" : "  no reference answer\n");
+    print_indented(answer);
+    printf("  the checker wants (at most %u tokens)\n", max_tokens);
+    print_check(check);
     free(facts);
 }
 
@@ -70,11 +73,12 @@ static int print_workflow(const json_t *row, const char *text)
            domain ? domain : "", n);
     for (i = 0; i < n && status == AC_OK; i++) {
         char *prompt = NULL;
+        uint32_t max_tokens = 0;
 
-        status = ac_workflows_prompt(&prompt, NULL, text, strlen(text),
+        status = ac_workflows_prompt(&prompt, &max_tokens, text, strlen(text),
                                      answers, i, &error);
         if (status == AC_OK)
-            print_step(row_step(row, i), i + 1, prompt);
+            print_step(row_step(row, i), i + 1, prompt, max_tokens);
         answers[i] = json_string_value(
             json_object_get(row_step(row, i), "answer"));
         ac_free(prompt);

@@ -73,7 +73,8 @@ static void fact_rules(aci_rules *rules, const aci_data_check *check,
                           ACI_SLICE(fact->text), ACI_SLICE(unit),
                           fact->name < 0 ? "" : " of ",
                           ACI_SLICE(fact->name < 0
-                                        ? unit : check->names[fact->name]));
+                                        ? aci_slice_of("")
+                                        : check->names[fact->name]));
     }
 }
 
