@@ -359,8 +359,11 @@ ac_status aci_workshop_check_data(aci_rules *rules, aci_memory *memory,
     if (status == AC_OK)
         status = aci_workshop_text_plain(&source, memory, wanted->source,
                                          true, error);
-    if (status == AC_OK)
+    if (status == AC_OK) {
+        aci_workshop_data_working(rules, wanted, (char *)(uintptr_t)text.at,
+                                  text.n, source);
         status = judge(rules, memory, wanted, text, source, error);
+    }
     aci_platform_free(memory, (void *)(uintptr_t)source.at);
     aci_platform_free(memory, (void *)(uintptr_t)text.at);
     aci_platform_free(memory, wanted);

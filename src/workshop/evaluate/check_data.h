@@ -70,6 +70,11 @@ typedef struct aci_mentions {
     bool full;              /* there were more */
 } aci_mentions;
 
+/* check_data_working.c: blanks arithmetic shown ("74 + 52 = 126"), for which
+ * there is a rule. */
+void aci_workshop_data_working(aci_rules *rules, const aci_data_check *check,
+                               char *text, size_t n, aci_slice source);
+
 /* check_data_mentions.c: finds them and says which value is whose. */
 void aci_workshop_data_mentions(aci_mentions *out, const aci_data_check *check,
                                 aci_slice text);

@@ -319,6 +319,8 @@ static void make_difference(aci_request *request)
     higher = t.values[1] > t.values[0];
     number(value, &t, higher ? t.values[1] - t.values[0]
                              : t.values[0] - t.values[1]);
+    aci_workshop_text_add(&request->answer, "%d - %d = %s. ",
+                          t.values[higher], t.values[!higher], value);
     aci_workshop_text_sentence(&request->answer,
                                "%s was %s %s %s in the %s than in the %s.",
                                t.quantity->name, value, t.quantity->unit,
@@ -329,6 +331,19 @@ static void make_difference(aci_request *request)
               json_pack("[s]", value));
     require_quantity(request, &t);
     set_direction(request, &t);
+}
+
+/* "Fern has 67 mg. Moss has 80 mg. ": those above the limit. */
+static void add_counted(aci_request *request, const table *t, int32_t limit)
+{
+    int32_t i;
+
+    for (i = 0; i < t->n; i++) {
+        if (t->values[i] > limit)
+            aci_workshop_text_sentence(&request->answer, "%s has %d %s. ",
+                                       t->names[i], t->values[i],
+                                       t->quantity->unit);
+    }
 }
 
 static void make_count(aci_request *request)
@@ -355,6 +370,7 @@ static void make_count(aci_request *request)
     aci_workshop_text_add(&request->prompt, "Limit: %d %s\n", limit,
                           t.quantity->unit);
     aci_workshop_number_text(value, count, 0);
+    add_counted(request, &t, limit);
     aci_workshop_text_add(&request->answer,
                           "%s of the samples exceed %d %s.", value, limit,
                           t.quantity->unit);
@@ -388,10 +404,11 @@ static void make_range(aci_request *request)
     begin(request, "range", &t, asks, 3);
     find_extremes(&t, &highest, &lowest);
     number(value, &t, t.values[highest] - t.values[lowest]);
-    aci_workshop_text_add(&request->answer,
-                          "The range is %s %s, from %s in %s to %s in %s.",
-                          value, t.quantity->unit, "lowest", t.names[lowest],
-                          "highest", t.names[highest]);
+    aci_workshop_text_sentence(
+        &request->answer, "%s was highest in %s and lowest in %s. "
+        "%d - %d = %s. The range is %s %s.", t.quantity->name,
+        t.names[highest], t.names[lowest], t.values[highest],
+        t.values[lowest], value, value, t.quantity->unit);
     set_check(request, &t,
               json_pack("[o]", fact("", value, t.quantity->unit)),
               json_pack("[s]", value));
@@ -408,13 +425,16 @@ static void make_total(aci_request *request)
     };
     table t = { .decimals = 0 };
     char value[24];
-    int32_t sum = 0, i;
+    int32_t sum, i;
 
     draw_samples(&t, request, 3);
     draw_values(&t, request);
     begin(request, "total", &t, asks, 3);
-    for (i = 0; i < t.n; i++)
+    for (i = 1, sum = t.values[0]; i < t.n; i++) {
+        aci_workshop_text_add(&request->answer, "%d + %d = %d. ", sum,
+                              t.values[i], sum + t.values[i]);
         sum += t.values[i];
+    }
     number(value, &t, sum);
     aci_workshop_text_add(&request->answer, "The total %s is %s %s.",
                           t.quantity->name, value, t.quantity->unit);

@@ -6,6 +6,7 @@
  *     level 2  one variable and a condition    the relation holds at one value
  *     level 3  two variables and a condition
  *
+ * Rows come group by group, each sorted by the column shown first.
  * Noise is made, not hoped for: a variable that must not matter has a rank
  * correlation (Kendall) with the outcome of at most 1/3 in size, wherever the
  * planted one has 1. */
@@ -96,20 +97,33 @@ static void draw_group(observation *out, aci_request *request, int32_t n,
 static int32_t draw_all(observation *out, aci_request *request, int32_t n,
                         int32_t sign, bool conditional)
 {
-    int32_t i;
+    int32_t first;
 
-    draw_group(out, request, n, sign, 0);
-    if (!conditional)
+    if (!conditional) {
+        draw_group(out, request, n, sign, 0);
         return n;
-    draw_group(out + n, request, n, 0, 1);
-    for (i = 2 * n - 1; i > 0; i--) {
-        int32_t j = aci_workshop_request_below(request, i + 1);
-        observation kept = out[i];
-
-        out[i] = out[j];
-        out[j] = kept;
     }
+    first = aci_workshop_request_below(request, 2); /* which comes first */
+    draw_group(out + first * n, request, n, sign, 0);
+    draw_group(out + (1 - first) * n, request, n, 0, 1);
     return 2 * n;
+}
+
+/* Each group by its first column, as tables are usually kept. */
+static void sort_rows(observation *rows, int32_t n, bool rival_first)
+{
+    int32_t i, j;
+
+    for (i = 1; i < n; i++) {
+        observation kept = rows[i];
+
+        for (j = i; j > 0 && rows[j - 1].group == kept.group &&
+                    (rival_first ? rows[j - 1].rival > kept.rival
+                                 : rows[j - 1].planted > kept.planted);
+             j--)
+            rows[j] = rows[j - 1];
+        rows[j] = kept;
+    }
 }
 
 /* ---- showing them -------------------------------------------------------- */
@@ -246,6 +260,7 @@ ac_status aci_workshop_request_hypothesis(aci_request *request,
                           json_sprintf("%s|%s", d.outcome, d.planted));
     n = draw_all(rows, request, n_rows[request->level], t->sign,
                  d.variable != NULL);
+    sort_rows(rows, n, d.rival_first);
     aci_workshop_request_wording(&wording, request, "hypothesis", asks, 5, 2);
     aci_workshop_text_add(&request->prompt, "%s ", wording.opening);
     aci_workshop_text_add(&request->prompt, wording.ask, d.outcome);

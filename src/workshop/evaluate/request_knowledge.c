@@ -115,6 +115,26 @@ static void make_comparison(aci_request *request)
                                   larger->name));
 }
 
+/* "16.0 + 16.0 = 32.0. 28.1 + 32.0 = 60.1. ": atom by atom. */
+static void add_masses(aci_request *request, const aci_compound *c)
+{
+    int32_t masses[4], n = 0, sum, i;
+    char first[24], second[24], both[24];
+
+    for (i = 0; i < c->n_first; i++)
+        masses[n++] = aci_workshop_elements[c->first].mass;
+    for (i = 0; i < c->n_second; i++)
+        masses[n++] = aci_workshop_elements[c->second].mass;
+    for (i = 1, sum = masses[0]; i < n; i++) {
+        aci_workshop_text_add(
+            &request->answer, "%s + %s = %s. ",
+            aci_workshop_number_text(first, sum, 1),
+            aci_workshop_number_text(second, masses[i], 1),
+            aci_workshop_number_text(both, sum + masses[i], 1));
+        sum += masses[i];
+    }
+}
+
 static void make_molar_mass(aci_request *request)
 {
     static const char *const asks[] = {
@@ -143,6 +163,7 @@ static void make_molar_mass(aci_request *request)
                           aci_workshop_number_text(second, b->mass, 1));
     aci_workshop_number_text(value,
                              a->mass * c->n_first + b->mass * c->n_second, 1);
+    add_masses(request, c);
     aci_workshop_text_add(&request->answer,
                           "The molar mass of %s is %s g/mol.", c->formula,
                           value);
@@ -177,6 +198,8 @@ static void make_formula(aci_request *request)
                           f->first, first, f->first_unit, f->second, second,
                           f->second_unit);
     aci_workshop_number_text(value, first * second, 0);
+    aci_workshop_text_add(&request->answer, "%d x %d = %s. ", (int)first,
+                          (int)second, value);
     aci_workshop_text_add(&request->answer, "The %s is %s %s.", f->result,
                           value, f->result_unit);
     set_check(request, json_pack("[o]", fact("", value, f->result_unit)),

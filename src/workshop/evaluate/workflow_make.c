@@ -21,7 +21,7 @@ static const char *const plans[] = {
 };
 
 /* Chances of levels 0 to 3 in 100. */
-static const int32_t level_chances[ACI_N_LEVELS] = { 30, 30, 25, 15 };
+static const int32_t level_chances[ACI_N_LEVELS] = { 35, 30, 22, 13 };
 
 static int32_t draw_level(aci_request *request)
 {
