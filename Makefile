@@ -187,7 +187,7 @@ deps: ## install what is missing, with apt-get
 # ---- testing -----------------------------------------------------------------
 
 # A make of their own, so that libraries `deps` installs are seen.
-demo: deps ## a small zoo, three prompts, a ledger
+demo: deps ## a small zoo, a prompt of each kind, a ledger
 	$(Q)$(MAKE) --no-print-directory all
 	$(Q)sh examples/demo.sh $(BUILD)
 

@@ -1,26 +1,27 @@
 #!/bin/sh
-# demo.sh BUILD - the main job on the small zoo that ships: three prompts are
-# routed, answered and accounted for. Run by `make demo`.
+# demo.sh BUILD - the main job on the small zoo that ships: a prompt of each
+# kind of research task is routed, answered and accounted for. Run by
+# `make demo`.
 set -eu
 
 build=${1:-build/release}
-zoo=$(dirname "$0")/models/demo.zoo
+zoo=$(dirname "$0")/models/base.zoo
 ledger=$build/demo.sqlite
 agentcompress=$build/agentcompress
 
 rm -f "$ledger" "$ledger-wal" "$ledger-shm"
 "$agentcompress" inspect "$zoo"
 
-ask() {
+ask() { # KIND PROMPT
     printf '\n----------------------------------------------------------------\n'
-    printf 'prompt: %s\n\n' "$1"
-    "$agentcompress" run "$zoo" --ledger "$ledger" --max-tokens "$2" \
-        --stop '
-' "$1"
+    printf '%s\n\n%s\n\n' "$1" "$2"
+    # The model was trained on prompts that end a line.
+    "$agentcompress" run "$zoo" --ledger "$ledger" --max-tokens 160 "$2
+"
 }
 
-while IFS='|' read -r tokens prompt; do
-    ask "$(printf '%b' "$prompt")" "$tokens"
+while IFS='|' read -r kind prompt; do
+    ask "$kind" "$(printf '%b' "$prompt")"
 done < "$(dirname "$0")/demo_prompts.txt"
 
 printf '\n----------------------------------------------------------------\n'

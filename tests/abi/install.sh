@@ -42,10 +42,10 @@ cflags=$("$PKG_CONFIG" --cflags agentcompress)
 libs=$("$PKG_CONFIG" --libs agentcompress)
 static=$("$PKG_CONFIG" --static --libs agentcompress)
 case $libs in *sqlite3*) fail "Requires.private is not private" ;; esac
-zoo=examples/models/demo.zoo
+zoo=examples/models/base.zoo
 if [ ! -d "$zoo" ]; then
     zoo=
-    echo "SKIP abi/install with a zoo: examples/models/demo.zoo is not there"
+    echo "SKIP abi/install with a zoo: examples/models/base.zoo is not there"
 fi
 export LD_LIBRARY_PATH="$prefix/lib"
 check() { # language, program...

@@ -6,7 +6,7 @@ mkdir -p "$work"
 $CC -std=c99 -Wall -Werror -Itests/abi -o "$work/client_0_1" \
     tests/abi/client_0_1.c $(cat "$BUILD/link_flags" 2>/dev/null) \
     -L"$BUILD" -lagentcompress -Wl,-rpath,"$PWD/$BUILD"
-zoo=examples/models/demo.zoo
+zoo=examples/models/base.zoo
 if [ -d "$zoo" ]; then
     "$work/client_0_1" "$zoo"
     echo "ok abi/old_client"

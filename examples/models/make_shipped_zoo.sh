@@ -1,0 +1,33 @@
+#!/bin/sh
+# make_shipped_zoo.sh WORK [CHECKPOINT] - from the base model to the zoo that
+# ships, WORK/base.zoo: compress, see which variant answers which prompt of the
+# calibration split, learn the predictor from that, put it in, and measure the
+# variants on WORK/quality.txt. About ten minutes on two cores.
+set -eu
+
+here=$(cd "$(dirname "$0")" && pwd)
+agentcompress=${AGENTCOMPRESS:-$here/../../build/release/agentcompress}
+work=$1
+checkpoint=${2:-$here/base}
+variants='full int8 int4'
+
+mkdir -p "$work"
+"$agentcompress" compress "$checkpoint" "$work/plain.zoo" --overwrite
+
+# Every variant gets the same prompts: the right earlier answers are in them.
+answers=
+for variant in $variants; do
+    "$agentcompress" workflows run "$work/plain.zoo" --variant "$variant" \
+        --split calibration --count 800 --reference \
+        --out "$work/calibration_$variant.jsonl"
+    answers="$answers $work/calibration_$variant.jsonl"
+done
+# shellcheck disable=SC2086 # a list of files
+"$agentcompress" workflows outcomes $answers --split calibration --count 800 \
+    --out "$work/outcomes.jsonl"
+"$agentcompress" train-predictor "$work/outcomes.jsonl" "$work/base.acp"
+"$agentcompress" compress "$checkpoint" "$work/base.zoo" --overwrite \
+    --predictor "$work/base.acp"
+if [ -e "$work/quality.txt" ]; then
+    "$agentcompress" measure "$work/base.zoo" --text "$work/quality.txt"
+fi
