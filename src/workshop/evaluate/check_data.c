@@ -92,6 +92,22 @@ static bool is_result(const aci_data_check *check, const aci_mention *m)
     return false;
 }
 
+/* A row's value, in an answer that counts rows, without the row's unit. */
+static bool lost_unit(const aci_data_check *check, const aci_mention *m)
+{
+    int32_t i;
+
+    for (i = 0; i < check->n_allowed; i++) {
+        if (aci_workshop_number_equal(&check->allowed[i], &m->number))
+            return false;
+    }
+    for (i = check->n_facts; i < check->n_rows; i++) {
+        if (aci_workshop_number_equal(&check->facts[i].value, &m->number))
+            return true;
+    }
+    return false;
+}
+
 /* A value firmly given to an entity whose rows in that unit are others; for
  * a count also a row's value that is given to none. */
 static bool contradicts(const aci_data_check *check, const aci_mention *m)
@@ -99,8 +115,12 @@ static bool contradicts(const aci_data_check *check, const aci_mention *m)
     bool known = false;
     int32_t i;
 
-    if (!m->is_value || m->differs || m->unit < 0 || is_result(check, m))
+    if (!m->is_value || m->differs)
         return false;
+    if (m->unit < 0)
+        return check->counted && lost_unit(check, m);
+    if (is_result(check, m) && !(check->counted && m->firm && m->name >= 0))
+        return false; /* a limit may not be said of a row */
     for (i = 0; i < check->n_rows; i++) {
         const aci_data_fact *row = &check->facts[i];
         bool equal = aci_workshop_number_equal(&row->value, &m->number);
