@@ -193,34 +193,16 @@ static ac_status add_line(const reader *r, const json_t *line)
     return status == AC_OK ? end_document(r) : status;
 }
 
-static int is_blank(const char *line, size_t n)
-{
-    size_t i;
-
-    for (i = 0; i < n; i++)
-        if (line[i] != ' ' && line[i] != '\t' && line[i] != '\r')
-            return 0;
-    return 1;
-}
-
 static ac_status add_lines(const reader *r)
 {
     while (!is_full(r)) {
-        json_error_t why;
-        const char *line;
         json_t *json;
-        size_t n;
-        ac_status status = aci_workshop_lines_next(&line, &n, r->lines,
-                                                   r->error);
+        ac_status status = aci_workshop_lines_json(
+            &json, r->lines, r->path, JSON_ALLOW_NUL, r->error);
 
-        if (status != AC_OK || line == NULL)
+        if (status != AC_OK || json == NULL)
             return status;
-        if (is_blank(line, n))
-            continue;
-        json = json_loadb(line, n, JSON_ALLOW_NUL, &why);
-        if (json == NULL && json_error_code(&why) == json_error_out_of_memory)
-            return aci_platform_fail_memory(r->error, "a line of JSON");
-        status = json != NULL ? add_line(r, json) : refuse(r, why.text);
+        status = add_line(r, json);
         json_decref(json);
         if (status != AC_OK)
             return status;
@@ -230,26 +212,10 @@ static ac_status add_lines(const reader *r)
 
 /* ---- the file ------------------------------------------------------------ */
 
-static int ends_in(const char *path, size_t n, const char *ending)
-{
-    size_t length = strlen(ending);
-
-    return n >= length && memcmp(path + n - length, ending, length) == 0;
-}
-
-static int is_json_lines(const char *path)
-{
-    size_t n = strlen(path);
-
-    if (ends_in(path, n, ".xz"))
-        n -= 3;
-    return ends_in(path, n, ".jsonl") || ends_in(path, n, ".json");
-}
-
 static ac_status read_path(reader *r)
 {
     aci_mapping file;
-    int packed, lines = is_json_lines(r->path);
+    int packed, lines = aci_workshop_lines_are_json(r->path);
     ac_status status = aci_platform_map(&file, r->path, r->error);
 
     if (status != AC_OK)

@@ -205,22 +205,6 @@ static ac_status read_text(reader *r)
 
 /* ---- files --------------------------------------------------------------- */
 
-static bool ends_in(const char *path, size_t n, const char *suffix)
-{
-    size_t n_suffix = strlen(suffix);
-
-    return n >= n_suffix && memcmp(path + n - n_suffix, suffix, n_suffix) == 0;
-}
-
-static bool is_records(const char *path)
-{
-    size_t n = strlen(path);
-
-    if (ends_in(path, n, ".xz"))
-        n -= 3;
-    return ends_in(path, n, ".jsonl") || ends_in(path, n, ".json");
-}
-
 ac_status aci_workshop_corpus_read(const aci_corpus_reading *reading,
                                    const char *path, double weight,
                                    ac_error *error)
@@ -237,7 +221,8 @@ ac_status aci_workshop_corpus_read(const aci_corpus_reading *reading,
         status = aci_workshop_lines_open(&r.lines, r.memory, path, error);
     if (status != AC_OK)
         return status;
-    status = is_records(path) ? read_records(&r) : read_text(&r);
+    status = aci_workshop_lines_are_json(path) ? read_records(&r)
+                                               : read_text(&r);
     aci_workshop_lines_close(r.lines);
     aci_tokenizer_tokens_free(r.memory, &r.tokens);
     aci_platform_free(r.memory, r.text);

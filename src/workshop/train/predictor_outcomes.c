@@ -158,36 +158,16 @@ static ac_status read_line(const reader *r, json_t *line)
     return AC_OK;
 }
 
-static int is_blank(const char *line, size_t n)
-{
-    size_t i;
-
-    for (i = 0; i < n; i++)
-        if (line[i] != ' ' && line[i] != '\t' && line[i] != '\r')
-            return 0;
-    return 1;
-}
-
 static ac_status read_lines(const reader *r)
 {
     for (;;) {
-        json_error_t why;
-        const char *line;
         json_t *json;
-        size_t n;
-        ac_status status = aci_workshop_lines_next(&line, &n, r->lines,
-                                                   r->error);
+        ac_status status = aci_workshop_lines_json(
+            &json, r->lines, r->path, JSON_REJECT_DUPLICATES | JSON_ALLOW_NUL,
+            r->error);
 
-        if (status != AC_OK || line == NULL)
+        if (status != AC_OK || json == NULL)
             return status;
-        if (is_blank(line, n))
-            continue;
-        json = json_loadb(line, n, JSON_REJECT_DUPLICATES | JSON_ALLOW_NUL,
-                          &why);
-        if (json == NULL && json_error_code(&why) == json_error_out_of_memory)
-            return aci_platform_fail_memory(r->error, "a line of JSON");
-        if (json == NULL)
-            return refuse(r, "%s", why.text);
         status = json_is_object(json) ? read_line(r, json)
                                       : refuse(r, "not a JSON object");
         json_decref(json);

@@ -183,6 +183,56 @@ ac_status aci_workshop_lines_bytes(const char **bytes, size_t *n_bytes,
     return status;
 }
 
+static bool is_blank(const char *line, size_t n)
+{
+    size_t i;
+
+    for (i = 0; i < n; i++)
+        if (line[i] != ' ' && line[i] != '\t' && line[i] != '\r')
+            return false;
+    return true;
+}
+
+ac_status aci_workshop_lines_json(json_t **row, aci_text_lines *lines,
+                                  const char *path, size_t flags,
+                                  ac_error *error)
+{
+    json_error_t why;
+    const char *line;
+    size_t n;
+    ac_status status;
+
+    *row = NULL;
+    do {
+        status = aci_workshop_lines_next(&line, &n, lines, error);
+        if (status != AC_OK || line == NULL)
+            return status;
+    } while (is_blank(line, n));
+    *row = json_loadb(line, n, flags, &why);
+    if (*row != NULL)
+        return AC_OK;
+    if (json_error_code(&why) == json_error_out_of_memory)
+        return aci_platform_fail_memory(error, "a line of JSON");
+    return aci_platform_fail(error, AC_E_FORMAT, "%s: line %llu: %s", path,
+                             (unsigned long long)lines->number, why.text);
+}
+
+static bool ends_in(const char *path, size_t n, const char *ending)
+{
+    size_t length = strlen(ending);
+
+    return n >= length && memcmp(path + n - length, ending, length) == 0;
+}
+
+bool aci_workshop_lines_are_json(const char *path)
+{
+    size_t n = strlen(path);
+
+    if (ends_in(path, n, ".xz"))
+        n -= 3;
+    return ends_in(path, n, ".jsonl") || ends_in(path, n, ".json");
+}
+
 uint64_t aci_workshop_lines_number(const aci_text_lines *lines)
 {
     return lines->number;

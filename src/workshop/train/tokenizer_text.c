@@ -269,36 +269,19 @@ static const char *take_line(ac_status *status, aci_text_counter *counter,
     return NULL;
 }
 
-static bool is_blank(const char *line, size_t n)
-{
-    while (n > 0 && (*line == ' ' || *line == '\t' || *line == '\r')) {
-        line++;
-        n--;
-    }
-    return n == 0;
-}
-
 static ac_status read_json_lines(aci_text_counter *counter,
                                  aci_text_lines *lines, const char *path,
                                  ac_error *error)
 {
     for (;;) {
-        const char *line, *why;
-        json_error_t where;
+        const char *why;
         json_t *json;
-        size_t n;
-        ac_status status = aci_workshop_lines_next(&line, &n, lines, error);
+        ac_status status = aci_workshop_lines_json(&json, lines, path,
+                                                   JSON_ALLOW_NUL, error);
 
-        if (status != AC_OK || line == NULL)
+        if (status != AC_OK || json == NULL)
             return status;
-        if (is_blank(line, n))
-            continue;
-        json = json_loadb(line, n, JSON_ALLOW_NUL, &where);
-        if (json == NULL &&
-            json_error_code(&where) == json_error_out_of_memory)
-            return aci_platform_fail_memory(error, "a line of JSON");
-        why = json == NULL ? where.text
-                           : take_line(&status, counter, json, error);
+        why = take_line(&status, counter, json, error);
         json_decref(json);
         if (why != NULL)
             return aci_platform_fail(
@@ -307,22 +290,6 @@ static ac_status read_json_lines(aci_text_counter *counter,
         if (status != AC_OK)
             return status;
     }
-}
-
-static bool ends_in(const char *text, size_t n, const char *end)
-{
-    size_t n_end = strlen(end);
-
-    return n >= n_end && memcmp(text + n - n_end, end, n_end) == 0;
-}
-
-static bool is_json_lines(const char *path)
-{
-    size_t n = strlen(path);
-
-    if (ends_in(path, n, ".xz"))
-        n -= 3;
-    return ends_in(path, n, ".jsonl") || ends_in(path, n, ".json");
 }
 
 ac_status aci_workshop_text_counter_file(aci_text_counter *counter,
@@ -334,7 +301,7 @@ ac_status aci_workshop_text_counter_file(aci_text_counter *counter,
 
     if (status != AC_OK)
         return status;
-    if (is_json_lines(path))
+    if (aci_workshop_lines_are_json(path))
         status = read_json_lines(counter, lines, path, error);
     else
         status = read_plain(counter, lines, error);
