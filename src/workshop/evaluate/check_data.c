@@ -200,7 +200,7 @@ static size_t skip_reference(aci_slice text, size_t at)
                                                                     : at;
 }
 
-static bool in_source(const aci_number *number, aci_slice source)
+bool aci_workshop_data_in_source(const aci_number *number, aci_slice source)
 {
     aci_number found;
     size_t at = 0;
@@ -240,7 +240,7 @@ static bool is_supported(const aci_data_check *check, const aci_mention *m,
             aci_workshop_number_equal(&check->facts[i].value, &m->number))
             return true;
     }
-    return in_source(&m->number, source);
+    return aci_workshop_data_in_source(&m->number, source);
 }
 
 static void number_rule(aci_rules *rules, const aci_data_check *check,

@@ -70,6 +70,9 @@ typedef struct aci_mentions {
     bool full;              /* there were more */
 } aci_mentions;
 
+/* The source has that number; the n of "{{n}}" is none. */
+bool aci_workshop_data_in_source(const aci_number *number, aci_slice source);
+
 /* check_data_working.c: blanks arithmetic shown ("74 + 52 = 126"), for which
  * there is a rule. */
 void aci_workshop_data_working(aci_rules *rules, const aci_data_check *check,

@@ -80,8 +80,6 @@ static bool is_true(const equation *e)
 static bool is_known(const known *k, const aci_number *number)
 {
     const aci_data_check *check = k->check;
-    aci_number found;
-    size_t at = 0;
     int32_t i;
 
     for (i = 0; i < k->n_results; i++) {
@@ -96,12 +94,7 @@ static bool is_known(const known *k, const aci_number *number)
         if (aci_workshop_number_equal(&check->allowed[i], number))
             return true;
     }
-    while (aci_workshop_number_find(&found, k->source, at)) {
-        if (aci_workshop_number_equal(&found, number))
-            return true;
-        at = aci_workshop_number_after(k->source, &found);
-    }
-    return false;
+    return aci_workshop_data_in_source(number, k->source);
 }
 
 void aci_workshop_data_working(aci_rules *rules, const aci_data_check *check,
