@@ -19,7 +19,7 @@ practice() { awk -f "$here/practice.awk" "$@"; }
 
 if [ ! -e "$work/fresh/tokenizer.json" ]; then
     "$agentcompress" workflows generate --split train --seed 1 \
-        --count 100000 --training --out "$work/tasks.jsonl" --quiet
+        --count 250000 --training --out "$work/tasks.jsonl" --quiet
     "$agentcompress" workflows generate --split calibration --seed 1 \
         --count 400 --training --out "$work/held_out.jsonl" --quiet
     for text; do
@@ -35,7 +35,7 @@ if [ ! -e "$work/fresh/tokenizer.json" ]; then
         "$work/words.txt" > "$work/copy_short.jsonl"
     practice -v what=copy -v n=100000 -v seed=2 -v longest=30 \
         "$work/words.txt" > "$work/copy_long.jsonl"
-    practice -v what=arithmetic -v n=20000 -v seed=3 > "$work/sums.txt"
+    practice -v what=arithmetic -v n=60000 -v seed=3 > "$work/sums.txt"
     mkdir -p "$work/fresh"
     cp "$here/base_config.json" "$work/fresh/config.json"
     "$agentcompress" train-tokenizer "$work/fresh" --vocab 4096 \
@@ -60,14 +60,19 @@ train sight memory --seed 1 --data "$work/copy_long.jsonl" \
     --learning-rate 3e-3 --schedule constant --warmup 0.02
 
 # The tasks, with some prose, sums and longer copies, at one rate ...
-train memory middle --seed 1 --data "$work/tasks.jsonl" \
-    "$work/copy_long.jsonl" "$work/prose.txt:1.5" "$work/sums.txt:2" \
+tasks="$work/tasks.jsonl"
+train memory middle --seed 1 --data "$tasks" \
+    "$work/copy_long.jsonl:2" "$work/prose.txt:2" "$work/sums.txt:2" \
     --held-out "$work/held_out.jsonl" --steps 7000 --batch-tokens 2048 \
     --learning-rate 2.5e-3 --schedule constant --warmup 0.034
+train middle long --seed 2 --data "$tasks" \
+    "$work/copy_long.jsonl:0.5" "$work/prose.txt:2" "$work/sums.txt:3" \
+    --held-out "$work/held_out.jsonl" --steps 13000 --batch-tokens 4096 \
+    --learning-rate 2.5e-3 --schedule constant --warmup 0.005
 
 # ... and settling, at a falling one.
-train middle base --seed 2 --data "$work/tasks.jsonl" \
-    "$work/copy_long.jsonl:0.5" "$work/prose.txt" "$work/sums.txt:3" \
-    --held-out "$work/held_out.jsonl" --steps 6000 --batch-tokens 4096 \
+train long base --seed 3 --data "$tasks" \
+    "$work/copy_long.jsonl:0.5" "$work/prose.txt:2" "$work/sums.txt:3" \
+    --held-out "$work/held_out.jsonl" --steps 5000 --batch-tokens 4096 \
     --learning-rate 2.5e-3 --schedule linear --final-rate 0.02 \
     --warmup 0.005

@@ -62,18 +62,34 @@ function print_field(    i, j, kept, count, asked, rows) {
     print_row("Give the " fields[asked] ".\\n" rows, values[asked])
 }
 
-function sum_text(i,    a, b) {
+function decimal() {
+    return (1 + below(240)) "." below(10)
+}
+
+# Of two different numbers "larger" or "smaller", as the first is.
+function comparison(a, b) {
+    while (a == b)
+        b = a + 1
+    return a " is " (a + 0 < b + 0 ? "smaller" : "larger") " than " b "."
+}
+
+function sum_text(i,    a, b, c) {
     a = 2 + below(98)
     b = 2 + below(98)
-    if (i % 4 == 0)
-        return a " + " b " = " (a + b) "."
-    if (i % 4 == 1)
+    c = 2 + below(98)
+    if (i % 6 == 0)
+        return a " + " b " = " (a + b) ". " (a + b) " + " c " = " \
+            (a + b + c) "."
+    if (i % 6 == 1)
         return (a + b) " - " b " = " a "."
-    if (i % 4 == 2)
+    if (i % 6 == 2)
+        return a > b ? a " - " b " = " (a - b) "." : a " + " a " = " 2 * a "."
+    if (i % 6 == 3)
         return (a % 48 + 2) " x " (b % 9 + 1) " = " \
             (a % 48 + 2) * (b % 9 + 1) "."
-    return a " is " (a < b ? "smaller" : "larger") " than " \
-        (a == b ? b - 1 : b) "."
+    if (i % 6 == 4)
+        return comparison(a, b)
+    return comparison(decimal(), decimal())
 }
 
 BEGIN {

@@ -55,6 +55,7 @@ typedef struct aci_request {
     aci_split split;
     const aci_domain *domain;
     aci_topic *topic;
+    int32_t demanding;           /* the workflow is one: 1, else 0 */
     int32_t step;                /* 1-based number in the workflow */
     int32_t level;               /* [0, ACI_N_LEVELS) */
     const char *kind;

@@ -268,9 +268,9 @@ static void make_extremes(aci_request *request)
     number(low, &t, t.values[lowest]);
     aci_workshop_text_sentence(
         &request->answer,
-        "%s was highest in %s (%s %s) and lowest in %s (%s %s).",
-        t.quantity->name, t.names[highest], high, t.quantity->unit,
-        t.names[lowest], low, t.quantity->unit);
+        "%s was highest at %s %s in %s and lowest at %s %s in %s.",
+        t.quantity->name, high, t.quantity->unit, t.names[highest], low,
+        t.quantity->unit, t.names[lowest]);
     set_check(request, &t,
               json_pack("[o, o]", fact(t.names[highest], high,
                                        t.quantity->unit),
@@ -404,11 +404,10 @@ static void make_range(aci_request *request)
     begin(request, "range", &t, asks, 3);
     find_extremes(&t, &highest, &lowest);
     number(value, &t, t.values[highest] - t.values[lowest]);
-    aci_workshop_text_sentence(
-        &request->answer, "%s was highest in %s and lowest in %s. "
-        "%d - %d = %s. The range is %s %s.", t.quantity->name,
-        t.names[highest], t.names[lowest], t.values[highest],
-        t.values[lowest], value, value, t.quantity->unit);
+    aci_workshop_text_add(
+        &request->answer, "%d - %d = %s. The range of %s is %s %s.",
+        t.values[highest], t.values[lowest], value, t.quantity->name, value,
+        t.quantity->unit);
     set_check(request, &t,
               json_pack("[o]", fact("", value, t.quantity->unit)),
               json_pack("[s]", value));

@@ -6,7 +6,7 @@
  *     level 2  one variable and a condition    the relation holds at one value
  *     level 3  two variables and a condition
  *
- * Rows come group by group, each sorted by the column shown first.
+ * Rows come group by group, each sorted by the outcome.
  * Noise is made, not hoped for: a variable that must not matter has a rank
  * correlation (Kendall) with the outcome of at most 1/3 in size, wherever the
  * planted one has 1. */
@@ -59,14 +59,28 @@ static void shuffle(int32_t *values, aci_request *request, int32_t n)
     }
 }
 
-/* Values in an order that does not follow `outcome`. */
+/* Up, down, up, ... throughout. */
+static bool swings(const int32_t *values, int32_t n)
+{
+    int32_t i;
+
+    for (i = 2; i < n; i++) {
+        if ((values[i] > values[i - 1]) == (values[i - 1] > values[i - 2]))
+            return false;
+    }
+    return true;
+}
+
+/* Values in an order that does not follow `outcome`, a rising ladder; of a few
+ * rows, as a reader sees them, one that swings to and fro. */
 static void draw_noise(int32_t *out, aci_request *request,
                        const int32_t *outcome, int32_t n)
 {
     draw_ladder(out, request, n);
     do
         shuffle(out, request, n);
-    while (3 * abs(concordance(out, outcome, n)) > n * (n - 1) / 2);
+    while (3 * abs(concordance(out, outcome, n)) > n * (n - 1) / 2 ||
+           (n < HELD_OUT && !swings(out, n)));
 }
 
 /* One group of n observations; `sign` 0: the planted variable is noise too. */
@@ -109,8 +123,8 @@ static int32_t draw_all(observation *out, aci_request *request, int32_t n,
     return 2 * n;
 }
 
-/* Each group by its first column, as tables are usually kept. */
-static void sort_rows(observation *rows, int32_t n, bool rival_first)
+/* Each group by its outcome, as a ranking is shown. */
+static void sort_rows(observation *rows, int32_t n)
 {
     int32_t i, j;
 
@@ -118,8 +132,7 @@ static void sort_rows(observation *rows, int32_t n, bool rival_first)
         observation kept = rows[i];
 
         for (j = i; j > 0 && rows[j - 1].group == kept.group &&
-                    (rival_first ? rows[j - 1].rival > kept.rival
-                                 : rows[j - 1].planted > kept.planted);
+                    rows[j - 1].outcome > kept.outcome;
              j--)
             rows[j] = rows[j - 1];
         rows[j] = kept;
@@ -241,7 +254,7 @@ static void draw_condition(aci_request *request, display *d)
 ac_status aci_workshop_request_hypothesis(aci_request *request,
                                           ac_error *error)
 {
-    static const int32_t n_rows[ACI_N_LEVELS] = { 4, 5, 4, 4 };
+    static const int32_t n_rows[ACI_N_LEVELS] = { 4, 4, 4, 4 };
     aci_topic *t = request->topic;
     display d = { .outcome = t->outcome->name, .planted = t->predictor };
     observation rows[MOST];
@@ -260,7 +273,7 @@ ac_status aci_workshop_request_hypothesis(aci_request *request,
                           json_sprintf("%s|%s", d.outcome, d.planted));
     n = draw_all(rows, request, n_rows[request->level], t->sign,
                  d.variable != NULL);
-    sort_rows(rows, n, d.rival_first);
+    sort_rows(rows, n);
     aci_workshop_request_wording(&wording, request, "hypothesis", asks, 5, 2);
     aci_workshop_text_add(&request->prompt, "%s ", wording.opening);
     aci_workshop_text_add(&request->prompt, wording.ask, d.outcome);

@@ -6,7 +6,7 @@
  *     biology        translate 2-3 codons    4 codons           5-6 codons
  *     chemistry      compare two elements    molar mass of AB   of AB2, A2B
  *     physics        one-digit products      tens by one digit  two digits
- *     social science share of a round count  of 20, 25, 50      of 40, 80 */
+ *     social science share of 10, 50, 100    of 20, 25, 50      of 40, 80 */
 #include <stdio.h>
 #include <string.h>
 
@@ -206,6 +206,21 @@ static void make_formula(aci_request *request)
               json_pack("[s]", f->result), json_pack("[s]", value));
 }
 
+/* "9 + 9 = 18. 18 + 18 = 36. ": count times 2, 4 or 5 by adding. */
+static void add_multiple(aci_request *request, int32_t count, int32_t times)
+{
+    int32_t sum = count, have = 1;
+
+    while (have < times && times <= 5) {
+        int32_t more = 2 * have <= times ? sum : count;
+
+        aci_workshop_text_add(&request->answer, "%d + %d = %d. ", (int)sum,
+                              (int)more, (int)(sum + more));
+        have += more == sum ? have : 1;
+        sum += more;
+    }
+}
+
 static void make_share(aci_request *request)
 {
     static const char *const asks[] = {
@@ -214,7 +229,7 @@ static void make_share(aci_request *request)
         "How large is the agreeing share of %s?"
     };
     static const int32_t totals[ACI_N_LEVELS][3] = {
-        { 10, 100, 200 }, { 10, 20, 50 }, { 20, 25, 50 }, { 40, 80, 250 }
+        { 10, 100, 1000 }, { 10, 50, 100 }, { 20, 25, 50 }, { 40, 80, 250 }
     };
     int32_t total, percent, count;
     char value[24], key[24], first[12], second[12];
@@ -230,6 +245,8 @@ static void make_share(aci_request *request)
     aci_workshop_text_add(&request->prompt, "agreed: %d\nasked: %d\n", count,
                           total);
     aci_workshop_number_text(value, percent, 0);
+    if (request->level < 3)
+        add_multiple(request, count, 100 / total);
     aci_workshop_text_add(&request->answer,
                           "%s %% of the %s agreed (%d of %d).", value,
                           request->domain->counted, count, total);

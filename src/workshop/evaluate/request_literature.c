@@ -128,33 +128,24 @@ typedef struct review {
     int32_t n_sources; /* relevant ones */
 } review;
 
-/* "[1][3]" of the relevant studies with that finding; its JSON list. */
-static json_t *markers(char out[32], const aci_topic *t, int32_t finding)
+/* JSON list of the relevant studies with that finding. */
+static json_t *sources_of(const aci_topic *t, int32_t finding)
 {
     json_t *list = json_array();
-    int32_t i, at = 0;
+    int32_t i;
 
-    out[0] = '\0';
     for (i = 0; i < t->n_studies; i++) {
-        if (!t->studies[i].off_topic && finding_of(&t->studies[i]) == finding) {
-            at += snprintf(out + at, 32 - (size_t)at, "[%d]", (int)i + 1);
+        if (!t->studies[i].off_topic && finding_of(&t->studies[i]) == finding)
             json_array_append_new(list, json_integer(i + 1));
-        }
     }
     return list;
 }
 
-static void note_cited(aci_topic *t, const json_t *list)
+static void note_cited(aci_topic *t, int32_t source)
 {
-    size_t n = json_array_size(list);
-
-    if (n == 0)
-        return;
     if (t->first_cited == 0)
-        t->first_cited =
-            (int32_t)json_integer_value(json_array_get(list, 0));
-    t->last_cited =
-        (int32_t)json_integer_value(json_array_get(list, n - 1));
+        t->first_cited = source;
+    t->last_cited = source;
 }
 
 /* "rose|higher" behind what the list has. */
@@ -189,36 +180,55 @@ static void add_number(json_t *claim, const char *number, const char *unit)
     json_object_set_new(claim, "unit", json_string(unit));
 }
 
-static void write_findings(aci_request *request, review *out)
+/* Of finding i `words[i]`, of none of its sources another's. */
+static void add_findings(const aci_topic *t, review *out,
+                         const char *const words[N_FINDINGS],
+                         const int32_t findings[N_FINDINGS], bool optional)
 {
-    aci_topic *t = request->topic;
-    json_t *claim;
-    char marks[32];
     int32_t i, k;
-    bool first = true;
 
     for (i = 0; i < N_FINDINGS; i++) {
-        json_t *list = markers(marks, t, i);
+        json_t *list = sources_of(t, findings[i]), *claim;
 
         if (json_array_size(list) == 0) {
             json_decref(list);
             continue;
         }
-        if (first)
-            aci_workshop_text_sentence(&request->answer, "%s %s %s %s.",
-                                       t->predictor, verbs[i][0],
-                                       t->outcome->name, marks);
-        else
-            aci_workshop_text_add(&request->answer, " It %s %s %s.",
-                                  verbs[i][0], t->outcome->name, marks);
-        first = false;
-        note_cited(t, list);
-        claim = add_claim(out, accepted[i], list);
+        claim = add_claim(out, words[i], list);
+        if (optional)
+            json_object_set_new(claim, "optional", json_true());
         for (k = 0; k < N_FINDINGS; k++) {
             if (k != i)
-                add_words(json_object_get(claim, "against"), accepted[k]);
+                add_words(json_object_get(claim, "against"), words[k]);
         }
     }
+}
+
+/* "Light raised turnover [1], raised it [2], lowered it [4]." */
+static void write_findings(aci_request *request, review *out)
+{
+    static const int32_t findings[N_FINDINGS] = { UP, DOWN, NONE };
+    aci_topic *t = request->topic;
+    bool first = true;
+    int32_t i;
+
+    for (i = 0; i < t->n_studies; i++) {
+        const char *verb = verbs[finding_of(&t->studies[i])][0];
+
+        if (t->studies[i].off_topic)
+            continue;
+        if (first)
+            aci_workshop_text_sentence(&request->answer, "%s %s %s [%d]",
+                                       t->predictor, verb, t->outcome->name,
+                                       i + 1);
+        else
+            aci_workshop_text_add(&request->answer, ", %s it [%d]", verb,
+                                  i + 1);
+        first = false;
+        note_cited(t, i + 1);
+    }
+    aci_workshop_text_add(&request->answer, ".");
+    add_findings(t, out, accepted, findings, false);
 }
 
 /* "The largest effect was 12% [1]." or the study with most plots. */
@@ -260,62 +270,36 @@ static void write_weight(aci_request *request, review *out)
     }
 }
 
-/* Findings may be told in a verdict too; then they must be right. */
-static void add_optional_findings(const aci_topic *t, review *out)
-{
-    char marks[32];
-    int32_t i, k;
-
-    for (i = 0; i < N_FINDINGS; i++) {
-        json_t *list = markers(marks, t, i), *claim;
-
-        if (json_array_size(list) == 0) {
-            json_decref(list);
-            continue;
-        }
-        claim = add_claim(out, accepted[i], list);
-        json_object_set_new(claim, "optional", json_true());
-        for (k = 0; k < N_FINDINGS; k++) {
-            if (k != i)
-                add_words(json_object_get(claim, "against"), accepted[k]);
-        }
-    }
-}
-
+/* "It is supported by [1]. No effect was seen in [2]." Findings may be told
+ * too; then they must be right. */
 static void write_verdict(aci_request *request, review *out)
 {
     static const char *const texts[N_FINDINGS] = {
-        "The hypothesis is supported by %s.", "It is contradicted by %s.",
-        "No effect was seen in %s."
+        "It is supported by [%d].", "It is contradicted by [%d].",
+        "No effect was seen in [%d]."
     };
     static const char *const words[N_FINDINGS] = {
         "supported|support|supports",
         "contradicted|contradict|contradicts", "no effect|did not change"
     };
+    static const int32_t told[N_FINDINGS] = { UP, DOWN, NONE };
     aci_topic *t = request->topic;
-    int32_t findings[N_FINDINGS] = { t->sign > 0 ? UP : DOWN,
-                                     t->sign > 0 ? DOWN : UP, NONE };
-    char marks[32];
+    const int32_t findings[N_FINDINGS] = { t->sign > 0 ? UP : DOWN,
+                                           t->sign > 0 ? DOWN : UP, NONE };
     int32_t i, k;
 
-    for (i = 0; i < N_FINDINGS; i++) {
-        json_t *list = markers(marks, t, findings[i]), *claim;
-
-        if (json_array_size(list) == 0) {
-            json_decref(list);
+    for (i = 0; i < t->n_studies; i++) {
+        if (t->studies[i].off_topic)
             continue;
-        }
+        for (k = 0; findings[k] != finding_of(&t->studies[i]); k++)
+            ;
         if (request->answer.n > 0)
             aci_workshop_text_add(&request->answer, " ");
-        aci_workshop_text_add(&request->answer, texts[i], marks);
-        note_cited(t, list);
-        claim = add_claim(out, words[i], list);
-        for (k = 0; k < N_FINDINGS; k++) {
-            if (k != i)
-                add_words(json_object_get(claim, "against"), words[k]);
-        }
+        aci_workshop_text_add(&request->answer, texts[k], i + 1);
+        note_cited(t, i + 1);
     }
-    add_optional_findings(t, out);
+    add_findings(t, out, words, findings, false);
+    add_findings(t, out, accepted, told, true);
 }
 
 /* ---- the request --------------------------------------------------------- */

@@ -20,15 +20,20 @@ static const char *const plans[] = {
     "kdhlcd", "hlcddk", "dklchl", "dhlcdkc", "lchkddc", "dkhlcdlc"
 };
 
-/* Chances of levels 0 to 3 in 100. */
-static const int32_t level_chances[ACI_N_LEVELS] = { 35, 30, 22, 13 };
+/* Chances of levels 0 to 3 in 100. Most workflows are routine; a demanding one
+ * holds steps of all levels. */
+static const int32_t level_chances[2][ACI_N_LEVELS] = { { 62, 38, 0, 0 },
+                                                        { 25, 25, 30, 20 } };
+/* Demanding workflows in 100: practice leans to them. */
+enum { DEMANDING_TRAIN = 65, DEMANDING = 35 };
 
 static int32_t draw_level(aci_request *request)
 {
+    const int32_t *chances = level_chances[request->demanding];
     int32_t at = aci_workshop_request_below(request, 100), level = 0;
 
-    while (level < ACI_N_LEVELS - 1 && at >= level_chances[level])
-        at -= level_chances[level++];
+    while (level < ACI_N_LEVELS - 1 && at >= chances[level])
+        at -= chances[level++];
     return level;
 }
 
@@ -99,6 +104,9 @@ static ac_status make_steps(json_t *steps, aci_request *request,
 
     json_array_clear(steps);
     request->step = 0;
+    request->demanding = aci_workshop_request_chance(
+        request, request->split == ACI_SPLIT_TRAIN ? DEMANDING_TRAIN
+                                                   : DEMANDING);
     draw_topic(request);
     plan = plans[aci_workshop_request_below(request,
                                             sizeof plans / sizeof *plans)];
