@@ -62,7 +62,7 @@ train sight memory --seed 1 --data "$work/copy_long.jsonl" \
 # The tasks, with some prose, sums and longer copies, at one rate ...
 tasks="$work/tasks.jsonl"
 train memory middle --seed 1 --data "$tasks" \
-    "$work/copy_long.jsonl:2" "$work/prose.txt:2" "$work/sums.txt:2" \
+    "$work/copy_long.jsonl" "$work/prose.txt" "$work/sums.txt" \
     --held-out "$work/held_out.jsonl" --steps 7000 --batch-tokens 2048 \
     --learning-rate 2.5e-3 --schedule constant --warmup 0.034
 train middle long --seed 2 --data "$tasks" \

@@ -159,7 +159,7 @@ START_TEST(domains_kinds_and_levels_are_balanced)
     for (k = 0; k < 4; k++) {
         ck_assert_int_eq(n_domain[k], 125);
         ck_assert_int_gt(n_kind[k], n_steps / 8);
-        ck_assert_int_gt(n_level[k], n_steps / 10);
+        ck_assert_int_gt(n_level[k], n_steps / 15);
         for (l = 0; l < 4; l++)
             ck_assert_int_ge(cells[k][l], 30);
     }
