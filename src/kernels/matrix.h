@@ -3,8 +3,14 @@
  * W [n_out, n_in] is cut into strips of 16 rows and tiles of 16 rows x 64
  * columns ("T16x64"). Strips follow one another; inside a strip the tiles go
  * along the columns, so every reader sees one sequential stream per plane.
- * n_out is padded to 16 and n_in to `n_in_padded` (a multiple of 128) with
- * zero weights.
+ * n_out is padded to 16 and n_in to 64 (128 where groups are of 128) with zero
+ * weights.
+ *
+ * A matrix may be a view of a larger one: its first rows and columns, over the
+ * same bytes (aci_matrix_cut). Fewer rows are fewer strips; fewer columns stop
+ * early in every strip, whose next begins `n_in_stored` columns on. Any cut is
+ * exact, inside a group too: activations behind n_in are zero, so whatever the
+ * weights there are adds nothing to the integer sums.
  *
  * A weight is held in up to three planes, each refining the last:
  *
@@ -29,7 +35,7 @@
  * the columns of the low nibbles, the next 64 those of the high nibbles, in
  * the same byte order; stored = value + 128.
  *
- * Scales: [n_strip][n_in_padded / group][16] float16, one per row of the
+ * Scales: [n_strip][n_in_stored / group][16] float16, one per row of the
  * strip.
  *
  * The same bytes feed vpdpbusd on a 64-byte line, m16n8k32 and wgmma A
@@ -43,14 +49,15 @@
 enum {
     ACI_STRIP_ROWS = 16,
     ACI_TILE_COLUMNS = 64,
-    ACI_COLUMN_PADDING = 128,
+    ACI_COLUMN_PADDING = 128,  /* the most that any group asks for */
     ACI_NIBBLE_TILE_BYTES = 512,
     ACI_BYTE_TILE_BYTES = 1024
 };
 
 typedef struct aci_matrix {
     int32_t n_out, n_in;       /* logical shape */
-    int32_t n_in_padded;       /* multiple of 128 */
+    int32_t n_in_padded;       /* columns multiplied: aci_matrix_padded */
+    int32_t n_in_stored;       /* columns a strip has in memory, not fewer */
     int32_t n_strip;           /* ceil(n_out / 16) */
     int32_t group;             /* 32, 64, 128; 0: float32 only */
     int32_t ratio;             /* D */
@@ -70,17 +77,48 @@ typedef struct aci_linear {
     int32_t activation_bits;   /* 8 or 16; 32 with dense */
 } aci_linear;
 
-/* Bytes of each part of a matrix of this padded shape. */
+/* Columns with their padding: whole tiles, and whole groups. */
+static inline int32_t aci_matrix_padded(int32_t n_in, int32_t group)
+{
+    int32_t step = group == 128 ? 128 : ACI_TILE_COLUMNS;
+
+    return (n_in + step - 1) / step * step;
+}
+
+/* The first n_out rows and n_in columns of a matrix in planes, over the same
+ * bytes; neither more than it has. */
+static inline aci_matrix aci_matrix_cut(const aci_matrix *whole,
+                                        int32_t n_out, int32_t n_in)
+{
+    aci_matrix view = *whole;
+
+    view.n_out = n_out;
+    view.n_strip = (n_out + ACI_STRIP_ROWS - 1) / ACI_STRIP_ROWS;
+    view.n_in = n_in;
+    view.n_in_padded = aci_matrix_padded(n_in, whole->group);
+    return view;
+}
+
+/* Bytes of each part of a matrix as it is stored. */
 static inline size_t aci_matrix_nibble_bytes(const aci_matrix *m)
 {
-    return (size_t)m->n_strip * (size_t)(m->n_in_padded / ACI_TILE_COLUMNS) *
+    return (size_t)m->n_strip * (size_t)(m->n_in_stored / ACI_TILE_COLUMNS) *
            ACI_NIBBLE_TILE_BYTES;
 }
 
 static inline size_t aci_matrix_scale_bytes(const aci_matrix *m)
 {
-    return (size_t)m->n_strip * (size_t)(m->n_in_padded / m->group) *
+    return (size_t)m->n_strip * (size_t)(m->n_in_stored / m->group) *
            ACI_STRIP_ROWS * sizeof(uint16_t);
+}
+
+/* Number of the scale of (row, group of columns). */
+static inline size_t aci_matrix_scale_at(const aci_matrix *m, int32_t row,
+                                         int32_t group)
+{
+    return ((size_t)(row / ACI_STRIP_ROWS) *
+                (size_t)(m->n_in_stored / m->group) + (size_t)group) *
+               ACI_STRIP_ROWS + (size_t)(row % ACI_STRIP_ROWS);
 }
 
 /* Where element (row, column) of a nibble plane lies: byte offset, and the
@@ -88,7 +126,7 @@ static inline size_t aci_matrix_scale_bytes(const aci_matrix *m)
 static inline size_t aci_matrix_nibble_at(const aci_matrix *m, int32_t row,
                                           int32_t column, int *shift)
 {
-    size_t tiles = (size_t)(m->n_in_padded / ACI_TILE_COLUMNS);
+    size_t tiles = (size_t)(m->n_in_stored / ACI_TILE_COLUMNS);
     size_t tile = (size_t)(row / 16) * tiles + (size_t)(column / 64);
     int32_t r = row % 16, k = column % 64;
 
@@ -100,7 +138,7 @@ static inline size_t aci_matrix_nibble_at(const aci_matrix *m, int32_t row,
 static inline size_t aci_matrix_byte_at(const aci_matrix *m, int32_t row,
                                         int32_t column)
 {
-    size_t tiles = (size_t)(m->n_in_padded / ACI_TILE_COLUMNS);
+    size_t tiles = (size_t)(m->n_in_stored / ACI_TILE_COLUMNS);
     size_t tile = (size_t)(row / 16) * tiles + (size_t)(column / 64);
     int32_t r = row % 16, k = column % 64;
 

@@ -33,8 +33,7 @@ static void set_matrix(aci_matrix *matrix, const aci_tensor *tensor,
     memset(matrix, 0, sizeof *matrix);
     matrix->n_out = tensor->n_out;
     matrix->n_in = tensor->n_in;
-    matrix->n_in_padded = (tensor->n_in + ACI_COLUMN_PADDING - 1) /
-                          ACI_COLUMN_PADDING * ACI_COLUMN_PADDING;
+    matrix->n_in_padded = matrix->n_in_stored = tensor->n_in;
     matrix->n_strip = (tensor->n_out + ACI_STRIP_ROWS - 1) / ACI_STRIP_ROWS;
     matrix->dense = values;
 }

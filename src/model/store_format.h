@@ -25,7 +25,8 @@
 
 enum {
     ACI_STORE_FORMAT_VERSION = 1,
-    ACI_STORE_LAYOUT_VERSION = 1,      /* T16x64, three planes: matrix.h */
+    ACI_STORE_LAYOUT_VERSION = 2,      /* T16x64, three planes: matrix.h */
+    ACI_STORE_LAYOUT_WIDE = 1,         /* the same, columns padded to 128 */
     ACI_STORE_ENDIAN_MARK = 0x01020304,
     ACI_STORE_PAGE = 4096,
     ACI_STORE_VECTOR_ALIGNMENT = 64
@@ -90,11 +91,12 @@ _Static_assert(sizeof(aci_store_entry) == 160, "fixed");
 /* Fills `entries` [aci_model_tensor_count(shape)] but for ratio and checksums,
  * and of `header` all but the two checksums. The shape must have been checked
  * and `group` be 32, 64 or 128; AC_E_UNSUPPORTED when the model would not fit
- * a file of 2^56 bytes. */
+ * a file of 2^56 bytes. `layout` is a version of those above; writers take
+ * the latest. */
 ac_status aci_model_store_plan(aci_store_header *header,
                                aci_store_entry *entries,
                                const aci_shape *shape, uint32_t group,
-                               ac_error *error);
+                               uint32_t layout, ac_error *error);
 
 void aci_model_store_shape_pack(aci_store_shape *out, const aci_shape *shape);
 void aci_model_store_shape_unpack(aci_shape *out,

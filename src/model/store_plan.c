@@ -33,12 +33,13 @@ static void place(aci_store_entry *entry, int part, cursor *at)
 
 /* Sizes of the parts of one tensor. */
 static void size_entry(aci_store_entry *entry, const aci_tensor *tensor,
-                       uint32_t group)
+                       uint32_t group, uint32_t layout)
 {
+    int32_t padding = layout == ACI_STORE_LAYOUT_WIDE ? ACI_COLUMN_PADDING
+                                                      : (int32_t)group;
     uint64_t strips = ((uint64_t)tensor->n_out + ACI_STRIP_ROWS - 1) /
                       ACI_STRIP_ROWS;
-    uint64_t padded = ((uint64_t)tensor->n_in + ACI_COLUMN_PADDING - 1) /
-                      ACI_COLUMN_PADDING * ACI_COLUMN_PADDING;
+    uint64_t padded = (uint64_t)aci_matrix_padded(tensor->n_in, padding);
     uint64_t weights = strips * ACI_STRIP_ROWS * padded;
 
     memset(entry, 0, sizeof *entry);
@@ -90,7 +91,7 @@ static void place_section(aci_store_header *header, int section,
 ac_status aci_model_store_plan(aci_store_header *header,
                                aci_store_entry *entries,
                                const aci_shape *shape, uint32_t group,
-                               ac_error *error)
+                               uint32_t layout, ac_error *error)
 {
     size_t n = aci_model_tensor_count(shape);
     cursor at = { ACI_STORE_PAGE, 0 };
@@ -98,7 +99,7 @@ ac_status aci_model_store_plan(aci_store_header *header,
     memset(header, 0, sizeof *header);
     memcpy(header->magic, ACI_STORE_MAGIC, sizeof header->magic);
     header->format_version = ACI_STORE_FORMAT_VERSION;
-    header->layout_version = ACI_STORE_LAYOUT_VERSION;
+    header->layout_version = layout;
     header->endian_mark = ACI_STORE_ENDIAN_MARK;
     header->n_tensors = (uint32_t)n;
     header->group = group;
@@ -110,7 +111,7 @@ ac_status aci_model_store_plan(aci_store_header *header,
         aci_tensor tensor;
 
         aci_model_tensor_at(&tensor, shape, i);
-        size_entry(&entries[i], &tensor, group);
+        size_entry(&entries[i], &tensor, group, layout);
     }
     for (int section = 0; section < ACI_N_SECTIONS; section++)
         place_section(header, section, entries, &at);

@@ -29,12 +29,14 @@ static ac_status check_header(const aci_store_header *header,
         return aci_platform_fail(error, AC_E_UNSUPPORTED,
                                  "%s had another byte order", path);
     if (header->format_version != ACI_STORE_FORMAT_VERSION ||
-        header->layout_version != ACI_STORE_LAYOUT_VERSION)
+        (header->layout_version != ACI_STORE_LAYOUT_VERSION &&
+         header->layout_version != ACI_STORE_LAYOUT_WIDE))
         return aci_platform_fail(
             error, AC_E_UNSUPPORTED,
-            "%s had format version %u and layout version %u, not %d and %d",
-            path, header->format_version, header->layout_version,
-            ACI_STORE_FORMAT_VERSION, ACI_STORE_LAYOUT_VERSION);
+            "%s had format version %u and layout version %u, not %d and %d "
+            "or %d", path, header->format_version, header->layout_version,
+            ACI_STORE_FORMAT_VERSION, ACI_STORE_LAYOUT_VERSION,
+            ACI_STORE_LAYOUT_WIDE);
     checksum = aci_platform_checksum(
         header, offsetof(aci_store_header, header_checksum), 0);
     if (checksum != header->header_checksum)
@@ -124,7 +126,8 @@ static ac_status check_directory(aci_weight_store *store, const char *path,
     memcpy(store->entries, store->mapping.data + ACI_STORE_PAGE,
            n * sizeof *store->entries);
     status = aci_model_store_plan(&plan, planned, &store->shape,
-                                  store->header.group, error);
+                                  store->header.group,
+                                  store->header.layout_version, error);
     if (status == AC_OK &&
         (plan.file_bytes != store->header.file_bytes ||
          memcmp(plan.section_offset, store->header.section_offset,
@@ -260,7 +263,8 @@ void aci_model_store_matrix(aci_matrix *out, const aci_weight_store *store,
     memset(out, 0, sizeof *out);
     out->n_out = (int32_t)entry->n_out;
     out->n_in = (int32_t)entry->n_in;
-    out->n_in_padded = (int32_t)entry->n_in_padded;
+    out->n_in_padded = aci_matrix_padded(out->n_in, (int32_t)entry->group);
+    out->n_in_stored = (int32_t)entry->n_in_padded;
     out->n_strip = (int32_t)((entry->n_out + ACI_STRIP_ROWS - 1) /
                              ACI_STRIP_ROWS);
     out->group = (int32_t)entry->group;

@@ -53,7 +53,7 @@ static void make_sample(sample *s, int32_t n_out, int32_t n_in, int32_t group,
     memset(s, 0, sizeof *s);
     m->n_out = n_out;
     m->n_in = n_in;
-    m->n_in_padded = (n_in + 127) / 128 * 128;
+    m->n_in_padded = m->n_in_stored = aci_matrix_padded(n_in, group);
     m->n_strip = (n_out + 15) / 16;
     m->group = group;
     m->ratio = ratio;
@@ -75,8 +75,7 @@ static void make_sample(sample *s, int32_t n_out, int32_t n_in, int32_t group,
             set_nibble(s->a, m, r, k, q);
             set_nibble(s->b, m, r, k, low);
             s->c[aci_matrix_byte_at(m, r, k)] = (uint8_t)(t + 128);
-            s->scales[((size_t)(r / 16) * (size_t)(m->n_in_padded / group) +
-                       (size_t)(k / group)) * 16 + (size_t)(r % 16)] =
+            s->scales[aci_matrix_scale_at(m, r, k / group)] =
                 aci_platform_f16_from_f32(
                     0.01f + 0.001f * (float)random_in(0, 50));
         }
@@ -260,8 +259,7 @@ static double weight_of(const sample *s, int bits, int32_t row, int32_t k)
     double r = ((m->plane_b[at] >> shift) & 15) - 8;
     double t = m->plane_c[aci_matrix_byte_at(m, row, k)] - 128;
     double scale = (double)aci_platform_f32_from_f16(
-        m->scales[((size_t)(row / 16) * (size_t)(m->n_in_padded / m->group) +
-                   (size_t)(k / m->group)) * 16 + (size_t)(row % 16)]);
+        m->scales[aci_matrix_scale_at(m, row, k / m->group)]);
 
     if (bits == 4)
         return q * scale;
@@ -269,6 +267,76 @@ static double weight_of(const sample *s, int bits, int32_t row, int32_t k)
         return (m->ratio * q + r) * scale / m->ratio;
     return (256.0 * (m->ratio * q + r) + t) * scale / (256.0 * m->ratio);
 }
+
+/* A matrix that has only the rows and columns of a view, copied code by
+ * code; what pads it is zero. */
+static void copy_cut(sample *s, const sample *whole, int32_t n_out,
+                     int32_t n_in)
+{
+    const aci_matrix *from = &whole->matrix;
+    aci_matrix *m = &s->matrix;
+    int32_t r, k;
+
+    make_sample(s, n_out, n_in, from->group, from->ratio, 0);
+    for (r = 0; r < n_out; r++)
+        for (k = 0; k < n_in; k++) {
+            int shift;
+            size_t at = aci_matrix_nibble_at(from, r, k, &shift);
+
+            set_nibble(s->a, m, r, k, (whole->a[at] >> shift & 15) - 8);
+            set_nibble(s->b, m, r, k, (whole->b[at] >> shift & 15) - 8);
+            s->c[aci_matrix_byte_at(m, r, k)] =
+                whole->c[aci_matrix_byte_at(from, r, k)];
+            s->scales[aci_matrix_scale_at(m, r, k / m->group)] =
+                whole->scales[aci_matrix_scale_at(from, r, k / m->group)];
+        }
+}
+
+/* Rows and columns cut anywhere, on tiles' and groups' borders and inside. */
+START_TEST(a_view_equals_a_matrix_of_its_own)
+{
+    static float x[20 * 960], expected[20 * 100], found[20 * 100];
+    static const char *const levels[] = { "reference", "avx2", "avx512" };
+    static const int widths[][2] = { { 4, 8 }, { 8, 8 }, { 4, 16 },
+                                     { 8, 16 }, { 16, 16 } };
+    static const int cuts[][2] = { { 100, 960 }, { 48, 960 }, { 100, 448 },
+                                   { 64, 64 }, { 33, 100 }, { 16, 896 },
+                                   { 1, 1 }, { 99, 513 } };
+    static const int rows[] = { 1, 3, 20 };
+    int group, c, w, l, n;
+
+    fill_random(x, sizeof x / sizeof *x, 1.0f);
+    for (group = 32; group <= 128; group *= 2) {
+        sample whole, own;
+
+        make_sample(&whole, 100, 960, group, 12, 0);
+        for (c = 0; c < 8; c++) {
+            aci_matrix view = aci_matrix_cut(&whole.matrix, cuts[c][0],
+                                             cuts[c][1]);
+
+            copy_cut(&own, &whole, cuts[c][0], cuts[c][1]);
+            for (w = 0; w < 5; w++)
+                for (n = 0; n < 3; n++) {
+                    aci_linear one = { &own.matrix, NULL, widths[w][0],
+                                       widths[w][1] };
+                    aci_linear other = one;
+
+                    other.weight = &view;
+                    run_level(expected, "reference", &one, x, rows[n], NULL,
+                              0);
+                    for (l = 0; l < 3; l++)
+                        if (run_level(found, levels[l], &other, x, rows[n],
+                                      NULL, 0))
+                            expect_same(expected, found,
+                                        (size_t)(rows[n] * cuts[c][0]),
+                                        levels[l]);
+                }
+            free_sample(&own);
+        }
+        free_sample(&whole);
+    }
+}
+END_TEST
 
 START_TEST(the_reference_is_near_float64)
 {
@@ -316,6 +384,7 @@ Suite *test_products_suite(void)
     tcase_add_test(tc, every_level_equals_the_reference_bit_for_bit);
     tcase_add_test(tc, a_batch_equals_its_rows_one_by_one);
     tcase_add_test(tc, extreme_codes_do_not_overflow);
+    tcase_add_test(tc, a_view_equals_a_matrix_of_its_own);
     tcase_add_test(tc, the_reference_is_near_float64);
     suite_add_tcase(suite, tc);
     return suite;

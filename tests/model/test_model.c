@@ -182,7 +182,7 @@ START_TEST(gguf_opens_as_float32)
                       AC_OK, "%s", zoo_error.message);
     ck_assert_int_eq(model->shape.n_layer, 5);
     ck_assert_int_eq(model->layers[4].gate.n_out, 172);
-    ck_assert_int_eq(model->layers[4].down.n_in_padded, 256);
+    ck_assert_int_eq(model->layers[4].down.n_in, 172);
     ck_assert_ptr_nonnull(model->final_norm);
     aci_model_close(model);
 }

@@ -174,6 +174,7 @@ static const forgery forgeries[] = {
     { HEADER(magic), 4, 0x58585858 },
     { HEADER(format_version), 4, 2 },
     { HEADER(layout_version), 4, 0 },
+    { HEADER(layout_version), 4, 3 },
     { HEADER(endian_mark), 4, 0x04030201 },
     { HEADER(file_bytes), 8, UINT64_MAX },
     { HEADER(directory_offset), 8, 8192 },
@@ -247,6 +248,39 @@ START_TEST(forged_numbers_are_refused)
 }
 END_TEST
 
+/* Layout 1 padded columns to 128: the same bytes where widths are multiples
+ * of that, as here, and views of wider strips where they are not. */
+START_TEST(stores_of_layout_1_are_read)
+{
+    aci_store_header header;
+    aci_store_entry entries[64];
+    aci_weight_store *opened;
+    aci_matrix matrix;
+    aci_shape narrow;
+    uint8_t *old = malloc(n_store);
+
+    memcpy(old, store, n_store);
+    old[offsetof(aci_store_header, layout_version)] = 1;
+    zoo_reseal(old);
+    ck_assert_int_eq(try_bytes(old, n_store, 1), AC_OK);
+    ck_assert_int_eq(aci_model_store_open(&opened, &zoo_memory, zoo_weights,
+                                          1, NULL), AC_OK);
+    narrow = *aci_model_store_shape(opened);
+    aci_model_store_matrix(&matrix, opened, 0);
+    ck_assert_int_eq(matrix.n_in_stored, 128);
+    aci_model_store_close(opened);
+    free(old);
+    narrow.n_embd = 192;
+    ck_assert_int_eq(aci_model_store_plan(&header, entries, &narrow, 64,
+                                          ACI_STORE_LAYOUT_WIDE, NULL), AC_OK);
+    ck_assert_uint_eq(entries[0].n_in_padded, 256);
+    ck_assert_int_eq(aci_model_store_plan(&header, entries, &narrow, 64,
+                                          ACI_STORE_LAYOUT_VERSION, NULL),
+                     AC_OK);
+    ck_assert_uint_eq(entries[0].n_in_padded, 192);
+}
+END_TEST
+
 /* An 8B store with nothing in its planes: opening reads header and directory
  * only, however long the file. */
 START_TEST(opens_at_once_whatever_the_size)
@@ -264,6 +298,7 @@ START_TEST(opens_at_once_whatever_the_size)
     int file;
 
     ck_assert_int_eq(aci_model_store_plan(&header, entries, &shape, 128,
+                                          ACI_STORE_LAYOUT_VERSION,
                                           &zoo_error), AC_OK);
     ck_assert_uint_gt(header.file_bytes, 15000000000u);
     for (uint32_t i = 0; i < header.n_tensors; i++)
@@ -309,6 +344,7 @@ Suite *test_weight_store_suite(void)
     tcase_add_test(tests, flipped_header_or_directory_is_refused);
     tcase_add_test(tests, flipped_weights_show_when_verified);
     tcase_add_test(tests, forged_numbers_are_refused);
+    tcase_add_test(tests, stores_of_layout_1_are_read);
     tcase_add_test(tests, opens_at_once_whatever_the_size);
     suite_add_tcase(suite, tests);
     return suite;

@@ -118,9 +118,8 @@ static double plane_value(const aci_matrix *m, int32_t row, int32_t k,
     int q = (m->plane_a[at] >> shift & 15) - 8;
     int r = (m->plane_b[at] >> shift & 15) - 8;
     int t = m->plane_c[aci_matrix_byte_at(m, row, k)] - 128;
-    int32_t groups = m->n_in_padded / m->group;
     double s = (double)aci_platform_f32_from_f16(
-        m->scales[((row / 16) * groups + k / m->group) * 16 + row % 16]);
+        m->scales[aci_matrix_scale_at(m, row, k / m->group)]);
 
     if (planes == 1)
         return q * s;

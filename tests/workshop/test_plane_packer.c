@@ -11,7 +11,7 @@ START_TEST(every_code_is_where_matrix_h_says)
 {
     static int8_t codes[COLUMNS * ROWS];
     static uint8_t nibbles[COLUMNS * ROWS / 2], bytes[COLUMNS * ROWS];
-    aci_matrix matrix = { .n_strip = 1, .n_in_padded = COLUMNS };
+    aci_matrix matrix = { .n_strip = 1, .n_in_stored = COLUMNS };
     aci_random random;
     int n_bad = 0;
 

@@ -28,29 +28,21 @@ typedef struct cpu_backend {
     float *cosine, *sine;  /* [ACI_MAX_ROWS, ACI_MAX_HEAD_DIM / 2] */
 } cpu_backend;
 
-static int32_t pad(int32_t n)
-{
-    return (n + ACI_COLUMN_PADDING - 1) / ACI_COLUMN_PADDING *
-           ACI_COLUMN_PADDING;
-}
-
 /* ---- embedding ----------------------------------------------------------- */
 
 static void dequantise_row(float *out, const aci_linear *table, int32_t row)
 {
     const aci_matrix *m = table->weight;
     float factor = aci_scale_factor(table), scale = 0.0f;
-    int32_t k, groups = m->n_in_padded / m->group, shift;
+    int32_t k, shift;
 
     for (k = 0; k < m->n_in; k++) {
         size_t at = aci_matrix_nibble_at(m, row, k, &shift);
         int32_t w = ((m->plane_a[at] >> shift) & 15) - 8;
 
-        if (k % m->group == 0) {
-            size_t s = ((size_t)(row / 16) * (size_t)groups +
-                        (size_t)(k / m->group)) * 16 + (size_t)(row % 16);
-            scale = aci_platform_f32_from_f16(m->scales[s]) * factor;
-        }
+        if (k % m->group == 0)
+            scale = factor * aci_platform_f32_from_f16(
+                m->scales[aci_matrix_scale_at(m, row, k / m->group)]);
         if (table->weight_bits > 4)
             w = m->ratio * w + ((m->plane_b[at] >> shift) & 15) - 8;
         if (table->weight_bits == 16)
@@ -116,8 +108,8 @@ static const float *input_row(const product_call *call, int32_t row,
 {
     const float *x = call->x + (size_t)row * call->x_stride;
     float *out = call->cpu->scratch[thread].row;
-    int32_t n = call->products[0].linear.weight->n_in;
-    int32_t padded = pad(n);
+    const aci_matrix *m = call->products[0].linear.weight;
+    int32_t n = m->n_in, padded = m->dense != NULL ? n : m->n_in_padded;
 
     if (call->norm_weight != NULL) {
         call->cpu->level->rows->norm(out, x, call->norm_weight, n, padded,
@@ -607,7 +599,8 @@ ac_status aci_kernels_cpu_open(aci_backend **out, aci_memory *memory,
     cpu->base.pool = pool;
     cpu->level = found;
     cpu->n_threads = aci_platform_pool_threads(pool);
-    cpu->max_width = pad(max_width);
+    cpu->max_width = (max_width + ACI_COLUMN_PADDING - 1) /
+                     ACI_COLUMN_PADDING * ACI_COLUMN_PADDING;
     snprintf(cpu->base.description, sizeof cpu->base.description,
              "cpu %s, %d threads", found->name, (int)cpu->n_threads);
     status = make_scratch(cpu, error);

@@ -163,16 +163,17 @@ INLINE void multiply_strip(const aci_product_job *job, int32_t strip,
     const aci_activations *a = job->activations;
     float factor = aci_scale_factor(job->linear), values[16];
     size_t tiles = (size_t)(m->n_in_padded / 64);
+    size_t first_tile = (size_t)strip * (size_t)(m->n_in_stored / 64);
     size_t x_bytes = (size_t)(16 * bits);
     const uint16_t *scales =
-        m->scales + (size_t)strip * (size_t)a->n_groups * 16;
+        m->scales + aci_matrix_scale_at(m, 16 * strip, 0);
     __m256i table = code_table(job->linear);
     __m256 first = _mm256_setzero_ps(), second = first;
     int32_t g, i, n = m->n_out - 16 * strip;
 
     for (g = 0; g < a->n_groups; g++, scales += 16) {
         int32_t column = g * a->group;
-        size_t tile = (size_t)strip * tiles + (size_t)(column / 64);
+        size_t tile = first_tile + (size_t)(column / 64);
         size_t group_at = (size_t)token * (size_t)a->n_groups + (size_t)g;
         cursor at = { m->plane_a + tile * ACI_NIBBLE_TILE_BYTES,
                       m->plane_b + tile * ACI_NIBBLE_TILE_BYTES,

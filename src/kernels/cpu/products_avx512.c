@@ -100,14 +100,21 @@ typedef struct cursor {
     const uint8_t *a, *b, *c;
 } cursor;
 
-/* Ahead of the hardware prefetcher, across page borders. */
+/* Bytes ahead of the hardware prefetcher, across page borders. */
 enum { AHEAD = 4096 };
+
+/* What is fetched ahead of a tile: AHEAD bytes on in the stream of those that
+ * are read. Where columns were cut off the stream jumps over them at the end
+ * of each strip, and fetching them would cost what not reading them saves. */
+typedef struct ahead {
+    size_t nibbles, bytes;     /* offsets from the tile at hand */
+} ahead;
 
 /* Adds one tile to the pair sums. high[8] takes w*a or w*ah, low[8] w*al and
  * t*ah. `x`: the token's 128 (256) bytes of this tile. */
 INLINE void add_tile(__m512i high[8], __m512i low[8], cursor at,
                      const uint8_t *x, __m512i table, int weight_bits,
-                     int bits, int prefetch)
+                     int bits, const ahead *prefetch)
 {
     __m512i h0 = load(x), h1 = load(x + 64), l0 = h0, l1 = h1;
     int g;
@@ -122,13 +129,14 @@ INLINE void add_tile(__m512i high[8], __m512i low[8], cursor at,
         __m512i w0 = low_nibbles(v), w1 = high_nibbles(v);
 
         if (prefetch)
-            _mm_prefetch((const char *)at.a + 64 * g + AHEAD, _MM_HINT_T0);
+            _mm_prefetch((const char *)at.a + 64 * g + prefetch->nibbles,
+                         _MM_HINT_T0);
         if (weight_bits > 4) {
             __m512i r = load(at.b + 64 * g);
 
             if (prefetch)
-                _mm_prefetch((const char *)at.b + 64 * g + AHEAD,
-                             _MM_HINT_T0);
+                _mm_prefetch((const char *)at.b + 64 * g +
+                                 prefetch->nibbles, _MM_HINT_T0);
             w0 = _mm512_add_epi8(_mm512_shuffle_epi8(table, w0),
                                  low_nibbles(r));
             w1 = _mm512_add_epi8(_mm512_shuffle_epi8(table, w1),
@@ -139,10 +147,10 @@ INLINE void add_tile(__m512i high[8], __m512i low[8], cursor at,
             low[g] = dot(dot(low[g], w0, l0), w1, l1);
         if (weight_bits == 16) {
             if (prefetch) {
-                _mm_prefetch((const char *)at.c + 128 * g + AHEAD,
-                             _MM_HINT_T0);
-                _mm_prefetch((const char *)at.c + 128 * g + AHEAD + 64,
-                             _MM_HINT_T0);
+                _mm_prefetch((const char *)at.c + 128 * g +
+                                 prefetch->bytes, _MM_HINT_T0);
+                _mm_prefetch((const char *)at.c + 128 * g + 64 +
+                                 prefetch->bytes, _MM_HINT_T0);
             }
             low[g] = dot(dot(low[g], load(at.c + 128 * g), h0),
                          load(at.c + 128 * g + 64), h1);
@@ -199,13 +207,42 @@ typedef struct setting {
     int32_t zero;
     size_t x_bytes;       /* of a token and tile */
     size_t x_stride;      /* of a token */
+    /* Looking ahead: tiles read of a strip, tiles left out behind them, and
+     * how many strips AHEAD is at least, with the tiles it is beyond that; in
+     * nibble planes and in plane C. */
+    size_t tiles, gap, strips[2], beyond[2];
 } setting;
+
+static void set_ahead(setting *s, const aci_matrix *m)
+{
+    const size_t distance[2] = { AHEAD / ACI_NIBBLE_TILE_BYTES,
+                                 AHEAD / ACI_BYTE_TILE_BYTES };
+    int i;
+
+    s->tiles = (size_t)(m->n_in_padded / 64);
+    s->gap = (size_t)(m->n_in_stored / 64) - s->tiles;
+    for (i = 0; i < 2; i++) {
+        s->strips[i] = distance[i] / s->tiles;
+        s->beyond[i] = distance[i] % s->tiles;
+    }
+}
+
+INLINE ahead look_ahead(const setting *s, size_t tile)
+{
+    size_t near = s->strips[0] + (tile + s->beyond[0] >= s->tiles);
+    size_t far = s->strips[1] + (tile + s->beyond[1] >= s->tiles);
+    ahead next = { AHEAD + near * s->gap * ACI_NIBBLE_TILE_BYTES,
+                   AHEAD + far * s->gap * ACI_BYTE_TILE_BYTES };
+
+    return next;
+}
 
 /* The columns of one step (a group of 128, or a tile holding one group of 64
  * or two of 32) for one token. */
 INLINE __m512 add_step(__m512 result, const setting *s, cursor at,
                        int32_t token, size_t step, const uint16_t *scales,
-                       int weight_bits, int bits, int group, int prefetch)
+                       int weight_bits, int bits, int group,
+                       const ahead *prefetch)
 {
     const aci_activations *a = s->job->activations;
     int tiles = group == 128 ? 2 : 1, groups = group == 32 ? 2 : 1, t;
@@ -278,22 +315,25 @@ INLINE void small_strip(const setting *s, int32_t strip, int32_t n,
     size_t columns = group == 128 ? 128 : 64, step, token;
     size_t steps = (size_t)m->n_in_padded / columns;
     size_t scale_step = group == 32 ? 32 : 16;
-    size_t nibbles = (size_t)strip * (size_t)(m->n_in_padded / 64) *
+    size_t nibbles = (size_t)strip * (size_t)(m->n_in_stored / 64) *
                      ACI_NIBBLE_TILE_BYTES;
     cursor at = { m->plane_a + nibbles, m->plane_b + nibbles,
                   m->plane_c + 2 * nibbles };
-    const uint16_t *scales = m->scales + (size_t)strip * steps * scale_step;
+    const uint16_t *scales = m->scales +
+                             aci_matrix_scale_at(m, 16 * strip, 0);
     __m512 result[ACI_SMALL_ROWS];
 
     for (token = 0; token < (size_t)n; token++)
         result[token] = _mm512_setzero_ps();
     for (step = 0; step < steps; step++) {
+        ahead next = look_ahead(s, step * (columns / 64));
+
         result[0] = add_step(result[0], s, at, 0, step, scales, weight_bits,
-                             bits, group, 1);
+                             bits, group, &next);
         for (token = 1; token < (size_t)n; token++)
             result[token] = add_step(result[token], s, at, (int32_t)token,
                                      step, scales, weight_bits, bits, group,
-                                     0);
+                                     NULL);
         at.a += columns / 64 * ACI_NIBBLE_TILE_BYTES;
         at.b += columns / 64 * ACI_NIBBLE_TILE_BYTES;
         at.c += columns / 64 * ACI_BYTE_TILE_BYTES;
@@ -346,8 +386,10 @@ static void small_product(const aci_product_job *job, int32_t first,
     setting s = { job, ratio_table(job->linear->weight->ratio),
                   aci_scale_factor(job->linear), zero_point(job->linear),
                   (size_t)(16 * bits),
-                  (size_t)(a->n_in_padded / 64) * (size_t)(16 * bits) };
+                  (size_t)(a->n_in_padded / 64) * (size_t)(16 * bits),
+                  0, 0, { 0 }, { 0 } };
 
+    set_ahead(&s, job->linear->weight);
     small_functions[kind][a->group / 64](&s, first, last);
 }
 
@@ -473,7 +515,8 @@ static void unpack_strip(uint8_t *panel, const aci_linear *linear,
 {
     const aci_matrix *m = linear->weight;
     size_t tiles = (size_t)(m->n_in_padded / 64), t;
-    size_t offset = (size_t)strip * tiles * ACI_NIBBLE_TILE_BYTES;
+    size_t offset = (size_t)strip * (size_t)(m->n_in_stored / 64) *
+                    ACI_NIBBLE_TILE_BYTES;
     __m512i table = ratio_table(m->ratio);
     int g;
 
@@ -502,8 +545,9 @@ static void unpack_strip(uint8_t *panel, const aci_linear *linear,
 static void unpack_bytes(uint8_t *panel, const aci_matrix *m, int32_t strip)
 {
     size_t tiles = (size_t)(m->n_in_padded / 64), t;
-    const uint8_t *from = m->plane_c +
-                          (size_t)strip * tiles * ACI_BYTE_TILE_BYTES;
+    const uint8_t *from = m->plane_c + (size_t)strip *
+                                           (size_t)(m->n_in_stored / 64) *
+                                           ACI_BYTE_TILE_BYTES;
     int g;
 
     for (t = 0; t < tiles; t++, from += ACI_BYTE_TILE_BYTES) {
@@ -540,8 +584,9 @@ static void multiply_pair(const aci_product_job *job, const uint8_t *w0,
     const aci_activations *a = job->activations;
     float factor = aci_scale_factor(job->linear);
     int32_t zero = zero_point(job->linear), g, i, k;
-    const uint16_t *s0 = m->scales + (size_t)strip * (size_t)a->n_groups * 16;
-    const uint16_t *s1 = n_strips == 2 ? s0 + (size_t)a->n_groups * 16 : s0;
+    const uint16_t *s0 = m->scales + aci_matrix_scale_at(m, 16 * strip, 0);
+    const uint16_t *s1 = m->scales + aci_matrix_scale_at(
+                             m, 16 * (strip + n_strips - 1), 0);
     const uint8_t *x = tile.high;
     float out[ACI_TOKEN_TILE][32];
 
@@ -599,7 +644,7 @@ INLINE void multiply_wide(const aci_product_job *job, const uint8_t *w,
     const aci_activations *a = job->activations;
     float factor = aci_scale_factor(job->linear);
     int32_t zero = zero_point(job->linear), g, i, k;
-    const uint16_t *s = m->scales + (size_t)strip * (size_t)a->n_groups * 16;
+    const uint16_t *s = m->scales + aci_matrix_scale_at(m, 16 * strip, 0);
     const uint8_t *h = tile.high, *l = tile.low;
     float out[ACI_TOKEN_TILE][16];
 

@@ -81,8 +81,7 @@ static float multiply_row(const aci_product_job *job, int32_t token,
 
     for (g = 0; g < a->n_groups; g++) {
         sums s = sum_group(job->linear, a, token, row, g);
-        size_t at = ((size_t)(row / 16) * (size_t)a->n_groups + (size_t)g) *
-                        16 + (size_t)(row % 16);
+        size_t at = aci_matrix_scale_at(m, row, g);
         float scale = aci_platform_f32_from_f16(m->scales[at]) * factor;
 
         scale *= a->scales[(size_t)token * (size_t)a->n_groups + (size_t)g];

@@ -26,12 +26,6 @@ typedef struct quantizer {
     scratch *threads;
 } quantizer;
 
-static int32_t padded(int32_t n_in)
-{
-    return (n_in + ACI_COLUMN_PADDING - 1) / ACI_COLUMN_PADDING *
-           ACI_COLUMN_PADDING;
-}
-
 static ac_status check_tensor(const quantizer *work, const aci_tensor *tensor,
                               ac_error *error)
 {
@@ -61,10 +55,8 @@ static ac_status read_vector(float *out, const aci_tensor *tensor,
 /* [n][n_in] to [n_in_padded][16], padding zero. Blocked, so that both sides
  * stay in cache lines already fetched. */
 static void transpose(float *columns, const float *rows, int32_t n,
-                      int32_t n_in)
+                      int32_t n_in, int32_t n_in_padded)
 {
-    int32_t n_in_padded = padded(n_in);
-
     memset(columns, 0, (size_t)n_in_padded * ROWS * sizeof *columns);
     for (int32_t first = 0; first < n_in; first += 16) {
         int32_t last = first + 16 < n_in ? first + 16 : n_in;
@@ -83,7 +75,9 @@ static ac_status quantize_strip(const aci_strip_planes *out,
     quantizer *work = context;
     scratch *mine = &work->threads[thread];
     aci_strip_codes codes = { mine->q, mine->r, mine->t, out->scales };
-    int32_t first = strip * ROWS, n_in_padded = padded(tensor->n_in);
+    int32_t n_in_padded = aci_matrix_padded(tensor->n_in,
+                                            (int32_t)work->group);
+    int32_t first = strip * ROWS;
     int32_t n = tensor->n_out - first < ROWS ? tensor->n_out - first : ROWS;
     ac_status status;
     int32_t row;
@@ -94,7 +88,7 @@ static ac_status quantize_strip(const aci_strip_planes *out,
                                            tensor->name, first, n, error);
     if (status != AC_OK)
         return status;
-    transpose(mine->columns, mine->rows, n, tensor->n_in);
+    transpose(mine->columns, mine->rows, n, tensor->n_in, n_in_padded);
     row = aci_workshop_quantize_strip(&codes, mine->columns, n_in_padded,
                                       (int32_t)work->group, ACI_PLANE_RATIO);
     if (row >= 0)
@@ -133,7 +127,8 @@ static void free_scratch(quantizer *work)
 static ac_status allocate_scratch(quantizer *work, const aci_shape *shape,
                                   ac_error *error)
 {
-    size_t n = (size_t)padded(widest(shape)) * ROWS;
+    size_t n = (size_t)aci_matrix_padded(widest(shape),
+                                         (int32_t)work->group) * ROWS;
 
     work->threads = aci_platform_alloc_zeroed(
         work->memory, (size_t)work->n_threads, sizeof *work->threads);

@@ -307,7 +307,7 @@ static ac_status plan(build *work, uint32_t group, ac_error *error)
     if (work->entries == NULL)
         return aci_platform_fail_memory(error, "the store's directory");
     status = aci_model_store_plan(&work->header, work->entries, work->shape,
-                                  group, error);
+                                  group, ACI_STORE_LAYOUT_VERSION, error);
     for (size_t i = 0; status == AC_OK && i < n; i++)
         if (work->entries[i].kind == ACI_TENSOR_PLANES)
             work->n_total += work->entries[i].n_bytes[ACI_PART_C];

@@ -164,8 +164,8 @@ static ac_status draw_strip(const aci_strip_planes *out,
 
     (void)thread;
     (void)error;
-    strip.n_in_padded = (tensor->n_in + ACI_COLUMN_PADDING - 1) /
-                        ACI_COLUMN_PADDING * ACI_COLUMN_PADDING;
+    strip.n_in_padded = strip.n_in_stored = aci_matrix_padded(
+        tensor->n_in, (int32_t)work->group);
     n_nibble = aci_matrix_nibble_bytes(&strip);
     n_scales = aci_matrix_scale_bytes(&strip) / sizeof *out->scales;
     aci_platform_random_seed(
