@@ -108,27 +108,18 @@ static ac_status add_record(reader *r, const json_t *record)
 
 static ac_status read_records(reader *r)
 {
-    const char *line;
-    size_t n;
+    json_t *record = NULL;
     ac_status status;
 
-    for (;;) {
-        json_error_t why;
-        json_t *record;
-
-        status = aci_workshop_lines_next(&line, &n, r->lines, r->error);
-        if (status != AC_OK || line == NULL)
+    do {
+        status = aci_workshop_lines_json(&record, r->lines, r->path,
+                                         JSON_REJECT_DUPLICATES, r->error);
+        if (status != AC_OK || record == NULL)
             return status;
-        if (n == 0 || (n == 1 && line[0] == '\r'))
-            continue;
-        record = json_loadb(line, n, JSON_REJECT_DUPLICATES, &why);
-        if (record == NULL)
-            return refuse(r, why.text);
         status = add_record(r, record);
         json_decref(record);
-        if (status != AC_OK)
-            return status;
-    }
+    } while (status == AC_OK);
+    return status;
 }
 
 /* ---- text ---------------------------------------------------------------- */
