@@ -2,29 +2,8 @@
 # Every command of the program on a small zoo: what it prints parses, exit
 # codes are the documented ones, and what was asked for has happened.
 set -eu
-name=programs/command_line
-program=$PWD/$BUILD/agentcompress
-work=$PWD/$BUILD/tests/programs/command_line
-rm -rf "$work"
-mkdir -p "$work"
-cd "$work"
-
-fail() {
-    echo "FAIL $name: $*"
-    exit 1
-}
-
-# expect CODE ARGUMENTS...: runs the program; output in ./out, messages in ./err
-expect() {
-    wanted=$1
-    shift
-    code=0
-    timeout 60 "$program" "$@" > out 2> err < /dev/null || code=$?
-    [ "$code" = "$wanted" ] || {
-        cat out err
-        fail "$* gave $code, not $wanted"
-    }
-}
+script=command_line
+. tests/programs/common/begin.sh
 
 is_json() {
     python3 -c 'import json, sys; json.load(open(sys.argv[1]))' "$1" ||

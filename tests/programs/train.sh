@@ -3,13 +3,10 @@
 # makes the same weights; Ctrl-C saves; what it makes is a checkpoint; its log
 # is drawn.
 set -eu
-name=programs/train
-program=$PWD/$BUILD/agentcompress
 tokenizer=$PWD/tests/golden/tokenizer/bytes
-work=$PWD/$BUILD/tests/programs/train
-rm -rf "$work"
-mkdir -p "$work/model"
-cd "$work"
+script=train
+. tests/programs/common/begin.sh
+mkdir model
 cp "$tokenizer"/tokenizer.json "$tokenizer"/tokenizer_config.json model
 cat > model/config.json << 'END'
 {"architectures": ["LlamaForCausalLM"], "model_type": "llama",
@@ -23,23 +20,6 @@ while [ $i -lt 200 ]; do
     echo "{\"prompt\": \"line $i, then\", \"completion\": \" $((i + 1))\"}"
     i=$((i + 1))
 done > data.jsonl
-
-fail() {
-    echo "FAIL $name: $*"
-    exit 1
-}
-
-# expect CODE ARGUMENTS...: output in ./out, messages in ./err
-expect() {
-    wanted=$1
-    shift
-    code=0
-    timeout 60 "$program" "$@" > out 2> err < /dev/null || code=$?
-    [ "$code" = "$wanted" ] || {
-        cat out err
-        fail "$* gave $code, not $wanted"
-    }
-}
 
 # The floats of a train.state: behind 40 bytes of header, the counters and the
 # settings, whose lengths the header has; before 8 bytes of checksum.

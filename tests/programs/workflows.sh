@@ -2,29 +2,9 @@
 # The workflows commands on a small zoo: what they write parses, a run that was
 # stopped goes on where it was, answers are scored, a predictor is trained.
 set -eu
-name=programs/workflows
-program=$PWD/$BUILD/agentcompress
-work=$PWD/$BUILD/tests/programs/workflows
 golden=$PWD/tests/golden/workflows.sha256
-rm -rf "$work"
-mkdir -p "$work"
-cd "$work"
-
-fail() {
-    echo "FAIL $name: $*"
-    exit 1
-}
-
-expect() {
-    wanted=$1
-    shift
-    code=0
-    timeout 120 "$program" "$@" > out 2> err < /dev/null || code=$?
-    [ "$code" = "$wanted" ] || {
-        cat out err
-        fail "$* gave $code, not $wanted"
-    }
-}
+script=workflows
+. tests/programs/common/begin.sh
 
 lines() {
     wc -l < "$1" | tr -d ' '
