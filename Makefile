@@ -56,8 +56,8 @@ CHECK_LIBS    = $(shell $(PKG_CONFIG) --libs check)
 ISA_avx2   := -mavx2 -mfma -mf16c
 ISA_avx512 := -mavx2 -mfma -mf16c -mavx512f -mavx512bw -mavx512vl -mavx512dq \
               -mavx512vnni -mavx512vbmi
-isa = $(if $(filter %_avx2,$(1)),$(ISA_avx2))$(if \
-        $(filter %_avx512,$(1)),$(ISA_avx512))
+ISA_avx512bf16 := $(ISA_avx512) -mavx512bf16
+isa = $(ISA_$(lastword $(subst _, ,$(1))))
 
 COMPILE = $(CC) $(OUR_CPPFLAGS) $(CPPFLAGS) $(OUR_CFLAGS) $(CFLAGS) \
           $(MODE_$(MODE))

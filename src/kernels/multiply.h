@@ -5,7 +5,9 @@
  * Forward y = x W', backward dx = dy W and dW += dy' x are the three uses.
  * The work is cut by m, n and k alone, and every sum has one fixed order, so
  * the result does not depend on the number of threads. It does depend on the
- * level, in the last bits. */
+ * level, in the last bits; with bfloat16 operands (ACI_MULTIPLY_BFLOAT16), in
+ * the third digit: each is rounded to nearest even, sums stay float32, and
+ * subnormal numbers count as zero. */
 #ifndef ACI_KERNELS_MULTIPLY_H
 #define ACI_KERNELS_MULTIPLY_H
 
@@ -31,8 +33,9 @@ typedef struct aci_multiplier aci_multiplier;
 
 /* Holds the packing buffers of one caller at a time. `level` NULL picks the
  * best that processor and system have; "avx512", "avx2", "openblas" (opened at
- * run time) and "portable" force one: AC_E_UNSUPPORTED where it is not to be
- * had. */
+ * run time) and "portable" force one, ACI_MULTIPLY_BFLOAT16 is never picked:
+ * AC_E_UNSUPPORTED where it is not to be had. */
+#define ACI_MULTIPLY_BFLOAT16 "avx512bf16"
 ac_status aci_kernels_multiplier_create(aci_multiplier **out,
                                         aci_memory *memory, aci_pool *pool,
                                         const char *level, ac_error *error);

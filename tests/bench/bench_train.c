@@ -138,8 +138,8 @@ static void bench_threads(uint32_t n_threads, const char *const *levels)
 
 int main(int argc, char **argv)
 {
-    static const char *const levels[] = { "avx512", "avx2", "openblas",
-                                          NULL };
+    static const char *const levels[] = { "avx512", ACI_MULTIPLY_BFLOAT16,
+                                          "avx2", "openblas", NULL };
     const char *const *chosen =
         argc > 1 ? (const char *const *)argv + 1 : levels;
     uint32_t n = aci_platform_cpu_count();

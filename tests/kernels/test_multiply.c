@@ -28,12 +28,13 @@ static const problem problems[] = {
 enum { N_PROBLEMS = sizeof problems / sizeof *problems };
 
 static const char *const levels[] = { "avx512", "avx2", "openblas",
-                                      "portable" };
+                                      "portable", ACI_MULTIPLY_BFLOAT16 };
 enum { N_LEVELS = sizeof levels / sizeof *levels };
 
 static aci_memory memory;
 static aci_pool *pools[MAX_THREADS];
 static aci_multiplier *multipliers[MAX_THREADS]; /* of the level at hand */
+static double rounding; /* of a product of two operands, at that level */
 static aci_random dice;
 
 static void setup(void)
@@ -61,6 +62,9 @@ static int open_level(const char *level)
     ac_error error = AC_ERROR_INIT;
     int i;
 
+    /* Each operand is off by half a place of 8 bits, at most. */
+    rounding = strcmp(level, ACI_MULTIPLY_BFLOAT16) == 0
+                   ? 0x1p-7 + 0x1p-16 : 0.0;
     for (i = 0; i < MAX_THREADS; i++) {
         ac_status status = aci_kernels_multiplier_create(
             &multipliers[i], &memory, pools[i], level, &error);
@@ -155,7 +159,7 @@ static void check_result(const aci_multiply *p, const float *before,
         j = at % p->n;
         want = exact(&size, p, before, i, j);
         got = (double)p->c[i * p->c_stride + j];
-        bound = size * (double)(p->k + 1) * (double)FLT_EPSILON;
+        bound = size * (rounding + (double)(p->k + 1) * (double)FLT_EPSILON);
         if (!(fabs(got - want) <= bound))
             ck_abort_msg("%ld %ld %ld, c[%ld, %ld]: %g, want %g",
                          (long)p->m, (long)p->n, (long)p->k, (long)i, (long)j,
@@ -230,6 +234,91 @@ START_TEST(what_c_held_does_not_matter_unless_added_to)
 }
 END_TEST
 
+/* Whole numbers up to 256 are bfloat16: nothing may be lost, at any size. */
+START_TEST(bfloat16_products_of_small_whole_numbers_are_exact)
+{
+    aci_multiply p;
+    int64_t i, j;
+    int flags, s;
+
+    if (!open_level(ACI_MULTIPLY_BFLOAT16))
+        return;
+    for (s = 0; s < N_PROBLEMS * 8; s++) {
+        const problem *size = &problems[s / 8];
+        float *spread[3];
+        int64_t rows[3];
+
+        flags = s % 8;
+        make(&p, size, flags);
+        spread[0] = (float *)(uintptr_t)p.a;
+        spread[1] = (float *)(uintptr_t)p.b;
+        spread[2] = p.c;
+        rows[0] = (p.a_transposed ? p.k : p.m) * p.a_stride;
+        rows[1] = (p.b_transposed ? p.n : p.k) * p.b_stride;
+        rows[2] = p.m * p.c_stride;
+        for (i = 0; i < 3; i++)
+            for (j = 0; j < rows[i]; j++)
+                spread[i][j] = roundf(spread[i][j] * 38.0f);
+        if (p.m * p.n * p.k < 3000000) {
+            float *before = malloc((size_t)rows[2] * sizeof *before + 1);
+            double most;
+
+            memcpy(before, p.c, (size_t)rows[2] * sizeof *before);
+            aci_kernels_multiply(multipliers[2], &p);
+            for (i = 0; i < p.m; i++)
+                for (j = 0; j < p.n; j++)
+                    ck_assert_double_eq(
+                        (double)p.c[i * p.c_stride + j],
+                        exact(&most, &p, before, i, j));
+            free(before);
+        }
+        drop(&p);
+    }
+    close_level();
+}
+END_TEST
+
+/* One row of a times one column of b. */
+static float one_product(const float *a, const float *b, int64_t k)
+{
+    float c = NAN;
+    const aci_multiply p = { .c = &c, .a = a, .b = b, .m = 1, .n = 1, .k = k,
+                             .c_stride = 1, .a_stride = k, .b_stride = 1 };
+
+    aci_kernels_multiply(multipliers[0], &p);
+    return c;
+}
+
+START_TEST(bfloat16_operands_are_rounded_to_nearest_even)
+{
+    static const float rows[][2] = {
+        { 1.0f, 1.0f }, { -3.0f, -3.0f },
+        { 1.0f + 0x1p-8f, 1.0f },               /* ties */
+        { 1.0f + 0x3p-8f, 1.0f + 0x4p-8f },
+        { 1.0f + 0x1.01p-8f, 1.0f + 0x1p-7f },  /* just above, just below */
+        { 1.0f + 0x2.ffp-8f, 1.0f + 0x1p-7f },
+        { 0x1p-120f, 0x1p-120f },
+        { 0x1p-130f, 0.0f },                    /* subnormal */
+        { INFINITY, INFINITY }, { 0x1.ffffp127f, INFINITY },
+    };
+    const float zeros[9] = { 0 }, ones[9] = { 1, 1, 1, 1, 1, 1, 1, 1, 1 };
+    float x[9] = { 0 };
+    size_t i;
+
+    if (!open_level(ACI_MULTIPLY_BFLOAT16))
+        return;
+    for (i = 0; i < sizeof rows / sizeof *rows; i++) {
+        x[8] = rows[i][0];
+        ck_assert_float_eq(one_product(x, ones, 9), rows[i][1]);
+        ck_assert_float_eq(one_product(ones, x, 9), rows[i][1]);
+    }
+    x[8] = NAN;
+    ck_assert_float_nan(one_product(x, ones, 9));
+    ck_assert_float_nan(one_product(zeros, x, 9));
+    close_level();
+}
+END_TEST
+
 START_TEST(a_multiplier_allocates_only_when_made)
 {
     uint64_t made;
@@ -259,6 +348,8 @@ START_TEST(levels_are_chosen_by_name)
     ck_assert_int_eq(aci_kernels_multiplier_create(&multiplier, &memory,
                                                    pools[0], NULL, &error),
                      AC_OK);
+    ck_assert_str_ne(aci_kernels_multiplier_level(multiplier),
+                     ACI_MULTIPLY_BFLOAT16);
     aci_kernels_multiplier_free(multiplier);
     aci_kernels_multiplier_free(NULL);
 }
@@ -295,6 +386,8 @@ Suite *test_multiply_suite(void)
         tc, products_are_near_float64_at_any_number_of_threads, 0, N_LEVELS);
     tcase_add_loop_test(tc, what_c_held_does_not_matter_unless_added_to, 0,
                         N_LEVELS);
+    tcase_add_test(tc, bfloat16_products_of_small_whole_numbers_are_exact);
+    tcase_add_test(tc, bfloat16_operands_are_rounded_to_nearest_even);
     tcase_add_test(tc, a_multiplier_allocates_only_when_made);
     tcase_add_test(tc, levels_are_chosen_by_name);
     tcase_add_test(tc, every_failing_allocation_is_reported);

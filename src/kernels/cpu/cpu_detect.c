@@ -56,3 +56,13 @@ const aci_cpu_level *aci_kernels_cpu_level(const char *name)
         return &reference;
     return NULL;
 }
+
+int aci_kernels_cpu_has_bfloat16(void)
+{
+#if defined(__x86_64__)
+    __builtin_cpu_init();
+    return has_avx512() && __builtin_cpu_supports("avx512bf16");
+#else
+    return 0;
+#endif
+}

@@ -93,6 +93,9 @@ typedef struct aci_cpu_level {
  * it is not to be had. */
 const aci_cpu_level *aci_kernels_cpu_level(const char *name);
 
+/* Nonzero: AVX-512 with products of bfloat16. */
+int aci_kernels_cpu_has_bfloat16(void);
+
 /* The factor of a matrix's scales at a weight width: 1, 1/D, 1/(256 D). */
 static inline float aci_scale_factor(const aci_linear *linear)
 {

@@ -157,7 +157,7 @@ static void multiply_block(const aci_multiply_kernel *kernel,
                            int64_t from, int64_t depth)
 {
     int32_t rows = kernel->rows, columns = kernel->columns;
-    int64_t row, n, i, j;
+    int64_t n_words = parts_of(depth, kernel->depth), row, n, i, j;
 
     pack_b(kernel, packed, p, from, depth);
     for (row = 0; row < p->m; row += n) {
@@ -172,8 +172,8 @@ static void multiply_block(const aci_multiply_kernel *kernel,
                     from > 0 || p->accumulate
                 };
 
-                kernel->multiply(&patch, packed->a + i * depth,
-                                 packed->b + j * depth, depth);
+                kernel->multiply(&patch, packed->a + i * n_words,
+                                 packed->b + j * n_words, n_words);
             }
     }
 }
@@ -268,7 +268,11 @@ static int choose(aci_multiplier *multiplier, const char *level)
     const aci_multiply_kernel *found = NULL;
 
 #if defined(__x86_64__)
-    if (wanted(level, "avx512") && aci_kernels_cpu_level("avx512") != NULL)
+    if (level != NULL && wanted(level, ACI_MULTIPLY_BFLOAT16) &&
+        aci_kernels_cpu_has_bfloat16())
+        found = &aci_kernels_multiply_avx512bf16;
+    else if (wanted(level, "avx512") &&
+             aci_kernels_cpu_level("avx512") != NULL)
         found = &aci_kernels_multiply_avx512;
     else if (wanted(level, "avx2") && aci_kernels_cpu_level("avx2") != NULL)
         found = &aci_kernels_multiply_avx2;

@@ -16,6 +16,6 @@ typedef float vec __attribute__((vector_size(32)));
 #include "kernels/cpu/multiply_body.h"
 
 const aci_multiply_kernel aci_kernels_multiply_avx2 = {
-    "avx2", ROWS, 2 * LANES, multiply, aci_kernels_pack_rows,
+    "avx2", ROWS, 2 * LANES, 1, multiply, aci_kernels_pack_rows,
     aci_kernels_pack_columns
 };

@@ -129,5 +129,5 @@ static void pack_columns(float *out, const float *x, int64_t stride,
 }
 
 const aci_multiply_kernel aci_kernels_multiply_avx512 = {
-    "avx512", ROWS, 2 * LANES, multiply, pack_rows, pack_columns
+    "avx512", ROWS, 2 * LANES, 1, multiply, pack_rows, pack_columns
 };

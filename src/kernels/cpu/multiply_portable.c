@@ -40,6 +40,6 @@ void aci_kernels_pack_columns(float *out, const float *x, int64_t stride,
 }
 
 const aci_multiply_kernel aci_kernels_multiply_portable = {
-    "portable", ROWS, 2 * LANES, multiply, aci_kernels_pack_rows,
+    "portable", ROWS, 2 * LANES, 1, multiply, aci_kernels_pack_rows,
     aci_kernels_pack_columns
 };

@@ -4,6 +4,7 @@
  * one panel of each:
  *     a  [k, rows]      `rows` rows of op(a), side by side
  *     b  [k, columns]   `columns` columns of op(b)
+ * in words of 32 bits: a float, or two steps of k in bfloat16, half as many.
  * Missing rows and columns are zeros in the panels and are not stored. */
 #ifndef ACI_KERNELS_CPU_MULTIPLY_TABLE_H
 #define ACI_KERNELS_CPU_MULTIPLY_TABLE_H
@@ -26,10 +27,11 @@ typedef struct aci_multiply_patch {
 typedef struct aci_multiply_kernel {
     const char *name;
     int32_t rows, columns;
+    int32_t depth; /* steps of k in a word of a panel: 1, or 2 bfloat16 */
     void (*multiply)(const aci_multiply_patch *patch, const float *a,
-                     const float *b, int64_t k);
-    /* Panels: out [ceil(n / width), k, width] from x [k, n]; what the last
-     * lacks becomes zero. `width` is `rows` or `columns`. */
+                     const float *b, int64_t n_words);
+    /* Panels: out [ceil(n / width), ceil(k / depth), width] from x [k, n];
+     * what the last lacks becomes zero. `width` is `rows` or `columns`. */
     void (*pack_rows)(float *out, const float *x, int64_t stride,
                       int32_t width, int64_t n, int64_t k);
     /* The same from x [n, k]. */
@@ -37,6 +39,7 @@ typedef struct aci_multiply_kernel {
                          int32_t width, int64_t n, int64_t k);
 } aci_multiply_kernel;
 
+extern const aci_multiply_kernel aci_kernels_multiply_avx512bf16;
 extern const aci_multiply_kernel aci_kernels_multiply_avx512;
 extern const aci_multiply_kernel aci_kernels_multiply_avx2;
 extern const aci_multiply_kernel aci_kernels_multiply_portable;

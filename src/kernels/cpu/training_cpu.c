@@ -376,9 +376,29 @@ static ac_status make_room(cpu_training *cpu, const aci_training_sizes *sizes,
     return AC_OK;
 }
 
+/* The multiplier that belongs to a level and a precision. */
+static ac_status open_products(cpu_training *cpu, const char *level,
+                               int32_t precision, ac_error *error)
+{
+    aci_memory *memory = cpu->base.memory;
+    aci_pool *pool = cpu->base.pool;
+
+    if (precision == ACI_FLOAT32)
+        return aci_kernels_multiplier_create(&cpu->multiplier, memory, pool,
+                                             level, error);
+    if (strcmp(cpu->level->name, "avx512") != 0 ||
+        !aci_kernels_cpu_has_bfloat16())
+        return aci_platform_fail(error, AC_E_UNSUPPORTED,
+                                 "%s has no products of bfloat16 (AVX512_BF16"
+                                 "); train in float32", level != NULL
+                                     ? level : "this processor");
+    return aci_kernels_multiplier_create(&cpu->multiplier, memory, pool,
+                                         ACI_MULTIPLY_BFLOAT16, error);
+}
+
 ac_status aci_kernels_training_cpu_open(aci_training **out,
                                         aci_memory *memory, aci_pool *pool,
-                                        const char *level,
+                                        const char *level, int32_t precision,
                                         const aci_training_sizes *sizes,
                                         ac_error *error)
 {
@@ -396,13 +416,13 @@ ac_status aci_kernels_training_cpu_open(aci_training **out,
         status = aci_platform_fail(error, AC_E_UNSUPPORTED,
                                    "this processor has no %s", level);
     else
-        status = aci_kernels_multiplier_create(&cpu->multiplier, memory, pool,
-                                               level, error);
+        status = open_products(cpu, level, precision, error);
     if (status == AC_OK)
         status = make_room(cpu, sizes, error);
     if (status == AC_OK) {
         snprintf(cpu->base.description, sizeof cpu->base.description,
-                 "cpu %s, %d threads", cpu->level->name,
+                 "cpu %s%s, %d threads", cpu->level->name,
+                 precision == ACI_BFLOAT16 ? ", bfloat16 products" : "",
                  (int)aci_platform_pool_threads(pool));
         *out = &cpu->base;
     } else {
