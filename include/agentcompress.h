@@ -934,11 +934,16 @@ typedef struct ac_training_options {
     void *progress_user;
     ac_log_callback on_log;
     void *log_user;
+    const char *precision;        /* of the operands of matrix products:
+                                     "float32" (NULL), or "bf16", which is
+                                     faster and needs AVX512_BF16; weights,
+                                     sums and the rest are float32 at both.
+                                     Decides the result, too */
 } ac_training_options;
 
 #define AC_TRAINING_OPTIONS_INIT { sizeof(ac_training_options), 0, NULL, NULL, \
     0, 0, NULL, NULL, NULL, NULL, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, \
-    0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, NULL, NULL, NULL, NULL }
+    0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, NULL, NULL, NULL, NULL, NULL }
 
 /* What came of it. */
 typedef struct ac_training_report {
@@ -970,7 +975,8 @@ typedef struct ac_training_report {
  * Returns     AC_OK; AC_E_ARGUMENT (a resumed run differs: the option is
  *             named), AC_E_FORMAT (file and line named), AC_E_NUMERIC (step
  *             and layer named; the last good state is kept), AC_E_DISK_FULL
- *             (likewise), AC_E_CANCELLED (state saved), AC_E_BUSY, ...
+ *             (likewise), AC_E_CANCELLED (state saved), AC_E_UNSUPPORTED
+ *             (bf16, and the processor lacks it), AC_E_BUSY, ...
  *             Since 0.1. */
 AC_API ac_status ac_train(ac_training_report *report, const char *model,
                           const char *out, const ac_training_options *options,

@@ -180,6 +180,10 @@ struct aci_training {
     char description[160]; /* "cpu avx512, 2 threads" */
 };
 
+/* What products of matrices make of their operands (kernels/multiply.h).
+ * Attention's, and everything else, are float32 at both. */
+enum aci_training_precision { ACI_FLOAT32 = 0, ACI_BFLOAT16 = 1 };
+
 /* What is allocated at open; operations allocate nothing. */
 typedef struct aci_training_sizes {
     int32_t max_width;     /* of a row that is summed over rows */
@@ -188,10 +192,10 @@ typedef struct aci_training_sizes {
 } aci_training_sizes;
 
 /* `level` NULL: the best there is; "portable", "avx2", "avx512" force one
- * (AC_E_UNSUPPORTED when the processor lacks it). */
+ * (AC_E_UNSUPPORTED when the processor lacks it, or bfloat16 asked for). */
 ac_status aci_kernels_training_cpu_open(aci_training **out,
                                         aci_memory *memory, aci_pool *pool,
-                                        const char *level,
+                                        const char *level, int32_t precision,
                                         const aci_training_sizes *sizes,
                                         ac_error *error);
 

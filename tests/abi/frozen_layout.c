@@ -434,7 +434,7 @@ AT(ac_training_progress, learning_rate, 64);
 AT(ac_training_progress, matrix_share, 72);
 AT(ac_training_progress, seconds_left, 80);
 
-SIZE(ac_training_options, 216);
+SIZE(ac_training_options, 224);
 AT(ac_training_options, struct_size, 0);
 AT(ac_training_options, n_threads, 4);
 AT(ac_training_options, data, 8);
@@ -477,6 +477,7 @@ AT(ac_training_options, on_progress, 184);
 AT(ac_training_options, progress_user, 192);
 AT(ac_training_options, on_log, 200);
 AT(ac_training_options, log_user, 208);
+AT(ac_training_options, precision, 216);
 
 SIZE(ac_training_report, 88);
 AT(ac_training_report, struct_size, 0);

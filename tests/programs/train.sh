@@ -64,6 +64,20 @@ echo 'nonsense' > bad.jsonl
 expect 3 train model new --data bad.jsonl
 grep -q 'bad.jsonl: line 1' err || fail "the bad line is not named"
 
+expect 1 train model new --data data.jsonl --precision half
+grep -q 'float32 and bf16' err || fail "precisions are not named"
+if grep -qw avx512_bf16 /proc/cpuinfo; then
+    # shellcheck disable=SC2086
+    expect 0 train model rounded $common --precision bf16
+    # shellcheck disable=SC2086
+    expect 1 train model rounded $common --resume
+    grep -q 'another precision' err || fail "another precision was taken"
+else
+    echo "SKIP $name --precision bf16: no AVX512_BF16"
+    expect 3 train model new --data data.jsonl --precision bf16
+    grep -q AVX512_BF16 err || fail "what the processor lacks is not named"
+fi
+
 expect 0 train --plot whole/log.csv curve.svg
 grep -q '^</svg>' curve.svg || fail "the curve is cut off"
 if command -v python3 > /dev/null; then

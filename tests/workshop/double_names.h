@@ -42,6 +42,7 @@
 
 /* kernels/multiply.h in double; double_device.c has the plain loops. */
 #define ACI_KERNELS_MULTIPLY_H
+#define ACI_MULTIPLY_BFLOAT16 "avx512bf16"
 #define aci_kernels_multiplier_create double_multiplier_create
 #define aci_kernels_multiplier_free double_multiplier_free
 #define aci_kernels_multiply double_multiply

@@ -180,12 +180,27 @@ static int has_level(const char *level)
     aci_training_sizes sizes = { 16, 16, 16 };
     aci_training *training;
 
-    if (aci_kernels_training_cpu_open(&training, &memory, pool, level, &sizes,
-                                      NULL) != AC_OK)
+    if (aci_kernels_training_cpu_open(&training, &memory, pool, level,
+                                      ACI_FLOAT32, &sizes, NULL) != AC_OK)
         return 0;
     training->operations->close(training);
     return 1;
 }
+
+START_TEST(bfloat16_products_are_refused_where_there_are_none)
+{
+    aci_training_sizes sizes = { 16, 16, 16 };
+    ac_error error = AC_ERROR_INIT;
+    aci_training *training;
+
+    ck_assert_int_eq(aci_kernels_training_cpu_open(&training, &memory, pool,
+                                                   "portable", ACI_BFLOAT16,
+                                                   &sizes, &error),
+                     AC_E_UNSUPPORTED);
+    ck_assert_ptr_null(training);
+    ck_assert_ptr_nonnull(strstr(error.message, "AVX512_BF16"));
+}
+END_TEST
 
 START_TEST(agrees_with_pytorch)
 {
@@ -545,6 +560,7 @@ Suite *test_network_suite(void)
     TCase *tests = tcase_create("all");
 
     tcase_add_checked_fixture(tests, set_up, tear_down);
+    tcase_add_test(tests, bfloat16_products_are_refused_where_there_are_none);
     tcase_add_loop_test(tests, agrees_with_pytorch, 0, N_LEVELS * N_MODELS);
     tcase_add_test(tests, threads_change_no_bit);
     tcase_add_test(tests, recomputing_changes_no_bit);

@@ -68,6 +68,7 @@ static void bad_beta(ac_training_options *o) { o->beta_1 = 1.5f; }
 static void bad_schedule(ac_training_options *o) { o->schedule = "stairs"; }
 static void bad_trainable(ac_training_options *o) { o->trainable = "block:x"; }
 static void bad_matrices(ac_training_options *o) { o->matrices = "q,w"; }
+static void bad_precision(ac_training_options *o) { o->precision = "fp8"; }
 static void no_data(ac_training_options *o) { o->n_data = 0; }
 
 START_TEST(what_is_wrong_is_named)
@@ -77,7 +78,7 @@ START_TEST(what_is_wrong_is_named)
         const char *word;
     } rows[] = { { bad_beta, "beta_1" }, { bad_schedule, "stairs" },
                  { bad_trainable, "block:x" }, { bad_matrices, "q,w" },
-                 { no_data, "data" } };
+                 { bad_precision, "fp8" }, { no_data, "data" } };
 
     for (size_t i = 0; i < sizeof rows / sizeof *rows; i++) {
         take(rows[i].change);
@@ -91,6 +92,7 @@ static void words(ac_training_options *o)
 {
     o->trainable = "block:12";
     o->matrices = "q,down";
+    o->precision = "bf16";
 }
 
 START_TEST(words_become_numbers)
@@ -101,6 +103,7 @@ START_TEST(words_become_numbers)
     ck_assert_int_eq(s.network.trainable, ACI_TRAIN_BLOCK);
     ck_assert_int_eq(s.network.block, 12);
     ck_assert_uint_eq(s.network.matrices, 1u | 64u);
+    ck_assert_int_eq(s.network.precision, ACI_BFLOAT16);
 }
 END_TEST
 
@@ -163,6 +166,11 @@ START_TEST(every_option_that_matters_is_described)
 
     ck_assert_ptr_nonnull(one);
     other.given.clip_norm = 0.5f;
+    two = aci_workshop_settings_describe(&other);
+    ck_assert(!json_equal(one, two));
+    json_decref(two);
+    other = s;
+    other.given.precision = "bf16";
     two = aci_workshop_settings_describe(&other);
     ck_assert(!json_equal(one, two));
     json_decref(two);

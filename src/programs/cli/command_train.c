@@ -212,6 +212,8 @@ int command_train(int argc, char **argv, const command *self)
         { "seed", ARGUMENT_LARGE, &o.seed, "S", "of weights and order" },
         { "from-scratch", ARGUMENT_FLAG, &f.from_scratch, NULL,
           "fresh weights though there are some" },
+        { "precision", ARGUMENT_TEXT, &o.precision, "P",
+          "of matrix products: float32, bf16 (float32)" },
         { "recompute", ARGUMENT_FLAG, &f.recompute, NULL,
           "less memory, a third more work" },
         { "save-every", ARGUMENT_NUMBER, &o.save_every, "N",

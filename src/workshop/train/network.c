@@ -198,7 +198,8 @@ static ac_status open_training(aci_network *network, aci_pool *pool,
     most = most > network->q_width ? most : network->q_width;
     sizes.max_width = most > 2 * shape->head_dim ? most : 2 * shape->head_dim;
     return aci_kernels_training_cpu_open(&network->training, network->memory,
-                                         pool, network->options.level, &sizes,
+                                         pool, network->options.level,
+                                         network->options.precision, &sizes,
                                          error);
 }
 

@@ -44,6 +44,7 @@ typedef struct aci_network_options {
     bool forward_only;       /* no gradients, no moments: held-out loss,
                                 logits of a teacher */
     const char *level;       /* of the processor; NULL: the best there is */
+    int32_t precision;       /* of products: aci_training_precision */
 } aci_network_options;
 
 /* One tensor of the network. Gradients accumulate until cleared. The pointers

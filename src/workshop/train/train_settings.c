@@ -171,6 +171,21 @@ ac_status aci_workshop_settings_data(size_t *n_path, double *weight,
     return in_range("a file's weight", *weight, 0.000001, 1e6, error);
 }
 
+static ac_status take_precision(aci_train_settings *out, ac_error *error)
+{
+    const char *name = out->given.precision;
+
+    if (name == NULL)
+        out->given.precision = name = "float32";
+    out->network.precision = strcmp(name, "bf16") == 0 ? ACI_BFLOAT16
+                                                       : ACI_FLOAT32;
+    if (out->network.precision == ACI_BFLOAT16 || strcmp(name, "float32") == 0)
+        return AC_OK;
+    return aci_platform_fail(error, AC_E_ARGUMENT,
+                             "precision \"%.40s\" is not known; float32 and "
+                             "bf16 are", name);
+}
+
 /* ---- defaults ------------------------------------------------------------ */
 
 static void otherwise(float *value, float fallback)
@@ -211,6 +226,8 @@ ac_status aci_workshop_settings_take(aci_train_settings *out,
         status = take_matrices(out, error);
     if (status == AC_OK)
         status = take_trainable(out, error);
+    if (status == AC_OK)
+        status = take_precision(out, error);
     otherwise(&o->n_epochs, 1.0f);
     otherwise(&o->final_rate_share, 0.1f);
     fill_or_none(&o->warmup_share, 0.02f);
@@ -332,7 +349,7 @@ json_t *aci_workshop_settings_describe(const aci_train_settings *settings)
 
     return json_pack(
         "{s:s, s:s, s:s, s:I, s:I, s:f, s:f, s:f, s:f, s:f, s:f, s:f, s:f,"
-        " s:f, s:f, s:f, s:i, s:i, s:i, s:i, s:i, s:i, s:i}",
+        " s:f, s:f, s:f, s:i, s:i, s:i, s:i, s:i, s:i, s:i, s:s}",
         "trainable", o->trainable, "matrices",
         o->matrices != NULL ? o->matrices : "", "schedule", o->schedule,
         "n_steps", (json_int_t)o->n_steps, "seed", (json_int_t)o->seed,
@@ -347,5 +364,6 @@ json_t *aci_workshop_settings_describe(const aci_train_settings *settings)
         "batch_tokens", (int)o->batch_tokens, "n_accumulate",
         (int)o->n_accumulate, "n_context", (int)o->n_context,
         "evaluate_every", (int)o->evaluate_every, "evaluate_tokens",
-        (int)o->evaluate_tokens, "patience", (int)o->patience);
+        (int)o->evaluate_tokens, "patience", (int)o->patience, "precision",
+        o->precision);
 }

@@ -266,6 +266,14 @@ static void value_text(char *out, size_t capacity, const json_t *value)
         memcpy(out, "absent", capacity < 7 ? capacity : 7);
 }
 
+/* States of before there was a choice say nothing of precision. */
+static int add_precision(json_t *saved)
+{
+    return json_object_get(saved, "precision") != NULL ||
+           json_object_set_new(saved, "precision",
+                               json_string("float32")) == 0;
+}
+
 static ac_status compare_settings(const loading *l, const char *text, size_t n,
                                   const aci_trainer *trainer, ac_error *error)
 {
@@ -277,6 +285,10 @@ static ac_status compare_settings(const loading *l, const char *text, size_t n,
     if (!json_is_object(saved)) {
         json_decref(saved);
         return damaged(l, "its settings are no JSON", error);
+    }
+    if (!add_precision(saved)) {
+        json_decref(saved);
+        return aci_platform_fail_memory(error, "the settings of a state");
     }
     json_object_foreach(trainer->fingerprint, key, value) {
         const json_t *before = json_object_get(saved, key);

@@ -104,7 +104,10 @@ static ac_status open_network(aci_trainer *trainer, ac_error *error)
 static ac_status open_teacher(aci_trainer *trainer, ac_error *error)
 {
     const char *path = trainer->settings.given.teacher;
-    aci_network_options options = { .forward_only = true };
+    aci_network_options options = {
+        .forward_only = true,
+        .precision = trainer->settings.network.precision
+    };
     aci_checkpoint *checkpoint = NULL;
     const aci_shape *shape;
     ac_status status;
@@ -373,8 +376,9 @@ ac_status aci_workshop_trainer_open(aci_trainer *trainer, ac_error *error)
     if (status == AC_OK && is_worth_measuring(trainer))
         status = aci_workshop_rate_measure(
             &trainer->matrix_rate, trainer->memory, trainer->pool,
-            &trainer->shape, trainer->settings.network.max_tokens, NULL,
-            error);
+            &trainer->shape, trainer->settings.network.max_tokens,
+            trainer->settings.network.precision == ACI_BFLOAT16
+                ? ACI_MULTIPLY_BFLOAT16 : NULL, error);
     return status;
 }
 
