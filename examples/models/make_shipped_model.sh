@@ -65,13 +65,13 @@ train memory middle --seed 1 --data "$tasks" \
     "$work/copy_long.jsonl" "$work/prose.txt" "$work/sums.txt" \
     --held-out "$work/held_out.jsonl" --steps 7000 --batch-tokens 2048 \
     --learning-rate 2.5e-3 --schedule constant --warmup 0.034
-train middle long --seed 2 --data "$tasks" \
+train middle long --seed 2 --precision bf16 --data "$tasks" \
     "$work/copy_long.jsonl:0.5" "$work/prose.txt:2" "$work/sums.txt:3" \
     --held-out "$work/held_out.jsonl" --steps 13000 --batch-tokens 4096 \
     --learning-rate 2.5e-3 --schedule constant --warmup 0.005
 
 # ... and settling, at a falling one.
-train long base --seed 3 --data "$tasks" \
+train long base --seed 3 --precision bf16 --data "$tasks" \
     "$work/copy_long.jsonl:0.5" "$work/prose.txt:2" "$work/sums.txt:3" \
     --held-out "$work/held_out.jsonl" --steps 5000 --batch-tokens 4096 \
     --learning-rate 2.5e-3 --schedule linear --final-rate 0.02 \
