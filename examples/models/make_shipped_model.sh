@@ -1,11 +1,20 @@
 #!/bin/sh
-# make_shipped_model.sh WORK TEXT... - the base model, from seeds and plain prose.
+# make_shipped_model.sh [--half] WORK TEXT... - the base model, from seeds and
+# plain prose.
 #
-# Makes WORK/base, the checkpoint that ships: data, tokenizer, and four runs of
+# Makes WORK/base, the checkpoint that ships: data, tokenizer, and five runs of
 # the trainer, each of which goes on where it was when the script is run again.
-# Takes about an hour on two cores with AVX-512. TEXT are files of prose, .xz
-# too, of which the first 5 MB are read; docs/base_model.md names ours.
+# Takes about an hour and a half on two cores with AVX512_BF16. TEXT are files
+# of prose, .xz too, of which the first 5 MB are read; docs/base_model.md names
+# ours. --half makes WORK/half_base instead, a model of half the width by the
+# same runs, to compare with.
 set -eu
+
+half=
+if [ "$1" = --half ]; then
+    half=half_
+    shift
+fi
 
 here=$(cd "$(dirname "$0")" && pwd)
 agentcompress=${AGENTCOMPRESS:-$here/../../build/release/agentcompress}
@@ -41,11 +50,16 @@ if [ ! -e "$work/fresh/tokenizer.json" ]; then
     "$agentcompress" train-tokenizer "$work/fresh" --vocab 4096 \
         --data "$work/tasks_head.jsonl" "$work/prose.txt"
 fi
+if [ ! -e "$work/half_fresh/tokenizer.json" ]; then
+    mkdir -p "$work/half_fresh"
+    cp "$here/half_config.json" "$work/half_fresh/config.json"
+    cp "$work/fresh"/tokenizer*.json "$work/half_fresh"
+fi
 
-# ---- four runs ---------------------------------------------------------------
+# ---- five runs ---------------------------------------------------------------
 
 train() { # MODEL OUT OPTIONS...
-    from=$1 to=$2
+    from=$half$1 to=$half$2
     shift 2
     [ -e "$work/$to/train.state" ] && set -- --resume "$@"
     "$agentcompress" train "$work/$from" "$work/$to" "$@"
