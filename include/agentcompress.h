@@ -618,6 +618,76 @@ AC_API ac_status ac_compress(const char *checkpoint, const char *zoo,
                              const ac_compress_options *options,
                              ac_error *error);
 
+/* How an export is held against the variant it was made of. */
+#define AC_EXPORT_CHECK_ALL 0     /* weights, tokens and logits (default) */
+#define AC_EXPORT_CHECK_WEIGHTS 1 /* not the logits, for which the model is
+                                     opened as float32 */
+
+typedef struct ac_export_options {
+    uint32_t struct_size;
+    uint32_t n_threads;           /* of the comparison; 0: one per core */
+    uint64_t memory_limit_bytes;  /* 0: none; where the model as float32 is
+                                     more, logits are not compared */
+    const char *format;           /* "gguf", "compressed-tensors"; NULL: by
+                                     whether `out` ends in .gguf */
+    const char *variant;          /* NULL: "full" */
+    const char *type;             /* of the weights (docs/export.md); NULL:
+                                     the variant's own */
+    const char *prompt;           /* text to compare on; NULL: four of ours */
+    uint32_t overwrite;           /* 1: replace an earlier export */
+    uint32_t check;               /* AC_EXPORT_CHECK_* */
+    ac_progress_callback on_progress; /* "export", "compare", "run" */
+    void *progress_user;
+    ac_log_callback on_log;       /* warnings: what the target does otherwise */
+    void *log_user;
+} ac_export_options;
+
+#define AC_EXPORT_OPTIONS_INIT { sizeof(ac_export_options), 0, 0, NULL, NULL, \
+                                 NULL, NULL, 0, 0, NULL, NULL, NULL, NULL }
+
+/* What was written, and how near it is, read back, to the variant. */
+typedef struct ac_export_report {
+    uint32_t struct_size;
+    uint32_t logits_compared;     /* 0: they were left out */
+    uint64_t n_bytes;             /* of the file, or of all of them */
+    uint64_t n_tensors;
+    double weight_error;          /* largest |W - W'| / |W| of a tensor W */
+    double logit_difference;      /* largest of all positions and tokens */
+    double kl;                    /* of the export from the variant, mean, nats
+                                     per token */
+    double same_top;              /* share with the same most likely token */
+    uint64_t n_tokens;            /* of the texts compared */
+    uint32_t n_texts;
+    uint32_t n_texts_differ;      /* which the exported tokenizer cuts into
+                                     other tokens */
+    double seconds;
+} ac_export_report;
+
+#define AC_EXPORT_REPORT_INIT { sizeof(ac_export_report), 0, 0, 0, 0, 0, 0, \
+                                0, 0, 0, 0, 0 }
+
+/* ac_export: write a variant as a GGUF file for llama.cpp, or as a Hugging
+ * Face directory with compressed tensors for vLLM. It is read back by the
+ * library's own importer before it gets its name: weights, tokens and, unless
+ * told otherwise, logits are compared with the variant's.
+ *
+ * report      NULL, or filled.
+ * zoo         a zoo; or a checkpoint, whose only variant is "full".
+ * out         file or directory to make; written beside its place and
+ *             renamed, so a killed run or a full disk leaves nothing there.
+ *             Memory does not grow with the model, but for the logits.
+ * options     NULL means defaults.
+ * Returns     AC_OK; AC_E_UNSUPPORTED (what the target cannot serve, with the
+ *             reason), AC_E_NOT_FOUND (no such variant), AC_E_ARGUMENT (`out`
+ *             exists and overwrite is 0, a type the format has not, ...),
+ *             AC_E_NUMERIC (a weight that the type does not hold, tensor
+ *             named), AC_E_DISK_FULL, AC_E_CANCELLED, AC_E_INTERNAL (what was
+ *             read back is not the variant; nothing is kept).
+ * Threads     any; two exports to one place are AC_E_BUSY.     Since 0.1. */
+AC_API ac_status ac_export(ac_export_report *report, const char *zoo,
+                           const char *out, const ac_export_options *options,
+                           ac_error *error);
+
 /* Where the model's begin token stands when a text is judged. */
 #define AC_BEGIN_DOCUMENT 0       /* before each document, where the model
                                      wants one */

@@ -55,6 +55,10 @@ ac_status aci_platform_writer_patch(aci_writer *writer, uint64_t offset,
                                     const void *data, size_t n_bytes,
                                     ac_error *error);
 uint64_t aci_platform_writer_offset(const aci_writer *writer);
+/* Everything written so far is in the temporary file, under this name: to be
+ * read back before it is committed. */
+ac_status aci_platform_writer_flush(aci_writer *writer, ac_error *error);
+const char *aci_platform_writer_temporary(const aci_writer *writer);
 ac_status aci_platform_writer_commit(aci_writer *writer, ac_error *error);
 void aci_platform_writer_abandon(aci_writer *writer); /* NULL is fine */
 

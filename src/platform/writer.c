@@ -226,6 +226,16 @@ uint64_t aci_platform_writer_offset(const aci_writer *writer)
     return writer->flushed_bytes + writer->n_buffered;
 }
 
+ac_status aci_platform_writer_flush(aci_writer *writer, ac_error *error)
+{
+    return flush(writer, error);
+}
+
+const char *aci_platform_writer_temporary(const aci_writer *writer)
+{
+    return writer->temporary;
+}
+
 /* Closes and removes the temporary file, if it is still there. */
 static void discard(aci_writer *writer)
 {

@@ -37,6 +37,8 @@ static const pre_tokenizer *find_pre(const aci_vocabulary_source *source)
           ACI_ACT_IGNORE_MERGES | ACI_ACT_ADD_BOS },
         { "llama-v3", { aci_tokenizer_pattern_llama3 }, 0,
           ACI_ACT_IGNORE_MERGES | ACI_ACT_ADD_BOS },
+        { "smaug-bpe", { aci_tokenizer_pattern_llama3 }, 0, 0 },
+        { "dbrx", { aci_tokenizer_pattern_llama3 }, 0, 0 },
         { "qwen2", { aci_tokenizer_pattern_qwen2 }, ACI_ACT_FORM_NFC, 0 },
         { "deepseek-r1-qwen", { aci_tokenizer_pattern_qwen2 },
           ACI_ACT_FORM_NFC, 0 },
@@ -67,7 +69,7 @@ static ac_status set_pre(aci_draft *draft, const aci_vocabulary_source *source,
         return aci_platform_fail(
             error, AC_E_UNSUPPORTED,
             "the pre-tokenizer \"%.*s\" is none we can run: gpt-2, llama-bpe, "
-            "qwen2, deepseek-r1-qwen, smollm, starcoder",
+            "smaug-bpe, dbrx, qwen2, deepseek-r1-qwen, smollm, starcoder",
             (int)(source->pre_bytes < 40 ? source->pre_bytes : 40),
             source->pre);
     draft->form = pre->form;

@@ -334,6 +334,38 @@ IS(AC_BEGIN_DOCUMENT, 0);
 IS(AC_BEGIN_NONE, 2);
 IS(AC_BEGIN_WINDOW, 1);
 
+IS(AC_EXPORT_CHECK_ALL, 0);
+IS(AC_EXPORT_CHECK_WEIGHTS, 1);
+
+SIZE(ac_export_options, 88);
+AT(ac_export_options, struct_size, 0);
+AT(ac_export_options, n_threads, 4);
+AT(ac_export_options, memory_limit_bytes, 8);
+AT(ac_export_options, format, 16);
+AT(ac_export_options, variant, 24);
+AT(ac_export_options, type, 32);
+AT(ac_export_options, prompt, 40);
+AT(ac_export_options, overwrite, 48);
+AT(ac_export_options, check, 52);
+AT(ac_export_options, on_progress, 56);
+AT(ac_export_options, progress_user, 64);
+AT(ac_export_options, on_log, 72);
+AT(ac_export_options, log_user, 80);
+
+SIZE(ac_export_report, 80);
+AT(ac_export_report, struct_size, 0);
+AT(ac_export_report, logits_compared, 4);
+AT(ac_export_report, n_bytes, 8);
+AT(ac_export_report, n_tensors, 16);
+AT(ac_export_report, weight_error, 24);
+AT(ac_export_report, logit_difference, 32);
+AT(ac_export_report, kl, 40);
+AT(ac_export_report, same_top, 48);
+AT(ac_export_report, n_tokens, 56);
+AT(ac_export_report, n_texts, 64);
+AT(ac_export_report, n_texts_differ, 68);
+AT(ac_export_report, seconds, 72);
+
 SIZE(ac_perplexity_options, 88);
 AT(ac_perplexity_options, struct_size, 0);
 AT(ac_perplexity_options, n_context, 4);

@@ -157,6 +157,7 @@ int command_run(int argc, char **argv, const command *self);
 int command_chat(int argc, char **argv, const command *self);
 int command_route(int argc, char **argv, const command *self);
 int command_ledger(int argc, char **argv, const command *self);
+int command_export(int argc, char **argv, const command *self);
 int command_inspect(int argc, char **argv, const command *self);
 int command_tokenize(int argc, char **argv, const command *self);
 int command_perplexity(int argc, char **argv, const command *self);

@@ -33,6 +33,15 @@ static const command commands[] = {
       "  agentcompress inspect my.zoo\n"
       "  agentcompress inspect model.gguf --json\n",
       command_inspect },
+    { "export", "ZOO OUT", "write a variant for llama.cpp or vLLM",
+      "  agentcompress export my.zoo my-q4.gguf --variant int4\n"
+      "  agentcompress export my.zoo my-bf16.gguf --type bf16\n"
+      "  agentcompress export my.zoo ./my-w4a16 --variant int4\n"
+      "  agentcompress export my.zoo ./my-w8a8 --variant int8 --json\n"
+      "types of gguf: f32 f16 bf16 q8_0 q4_0; of compressed-tensors: bf16 "
+      "f16\nw8a8 w8a16 w4a16. What is written is read back and compared "
+      "first.\n",
+      command_export },
     { "tokenize", "ZOO TEXT", "show a text's tokens",
       "  agentcompress tokenize my.zoo 'Hello world'\n",
       command_tokenize },

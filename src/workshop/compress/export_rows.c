@@ -1,0 +1,130 @@
+/* export_rows.c - a variant's weights as numbers, row by row. kernels/matrix.h
+ * has the planes; the arithmetic is that of the exactness contract in
+ * kernels/backend.h: a scale is the float16 one times 1/D or 1/(256 D) in
+ * float32, a weight is its code times that. */
+#include <math.h>
+#include <string.h>
+
+#include "model/tensor_list.h"
+#include "platform/half.h"
+#include "workshop/compress/export.h"
+
+enum { RUN = 8 }; /* neighbouring columns that lie in neighbouring bytes */
+
+/* Eight nibbles of a row, from column k. */
+static void nibbles(int *out, const uint8_t *plane, const aci_matrix *matrix,
+                    int32_t row, int32_t k)
+{
+    int shift;
+    size_t at = aci_matrix_nibble_at(matrix, row, k, &shift);
+
+    for (int i = 0; i < RUN; i++)
+        out[i] = (plane[at + (size_t)i] >> shift & 15) - 8;
+}
+
+void aci_workshop_export_codes(int8_t *codes, const aci_matrix *matrix,
+                               int32_t row, int32_t bits)
+{
+    int q[RUN], r[RUN];
+
+    for (int32_t k = 0; k < matrix->n_in_padded; k += RUN) {
+        nibbles(q, matrix->plane_a, matrix, row, k);
+        if (bits == 8)
+            nibbles(r, matrix->plane_b, matrix, row, k);
+        for (int i = 0; i < RUN; i++)
+            codes[k + i] = (int8_t)(bits == 8 ? matrix->ratio * q[i] + r[i]
+                                              : q[i]);
+    }
+}
+
+static float scale_at(const aci_matrix *matrix, int32_t row, int32_t group,
+                      int32_t bits)
+{
+    size_t groups = (size_t)(matrix->n_in_padded / matrix->group);
+    size_t at = ((size_t)(row / ACI_STRIP_ROWS) * groups + (size_t)group) *
+                    ACI_STRIP_ROWS + (size_t)(row % ACI_STRIP_ROWS);
+    float scale = aci_platform_f32_from_f16(matrix->scales[at]);
+
+    if (bits == 8)
+        return scale * (1.0f / (float)matrix->ratio);
+    return bits == 16 ? scale * (1.0f / (256.0f * (float)matrix->ratio))
+                      : scale;
+}
+
+void aci_workshop_export_scales(float *scales, const aci_matrix *matrix,
+                                int32_t row, int32_t bits)
+{
+    for (int32_t g = 0; g < matrix->n_in_padded / matrix->group; g++)
+        scales[g] = scale_at(matrix, row, g, bits);
+}
+
+void aci_workshop_export_values(float *out, const aci_matrix *matrix,
+                                int32_t row, int32_t bits)
+{
+    int q[RUN], r[RUN];
+    float scale = 0.0f;
+
+    if (bits == 32) {
+        memcpy(out, matrix->dense + (size_t)row * (size_t)matrix->n_in,
+               (size_t)matrix->n_in * sizeof *out);
+        return;
+    }
+    for (int32_t k = 0; k < matrix->n_in; k += RUN) {
+        int32_t n = matrix->n_in - k < RUN ? matrix->n_in - k : RUN;
+
+        if (k % matrix->group == 0)
+            scale = scale_at(matrix, row, k / matrix->group, bits);
+        nibbles(q, matrix->plane_a, matrix, row, k);
+        if (bits > 4)
+            nibbles(r, matrix->plane_b, matrix, row, k);
+        for (int32_t i = 0; i < n; i++) {
+            int code = bits > 4 ? matrix->ratio * q[i] + r[i] : q[i];
+
+            if (bits == 16)
+                code = 256 * code +
+                       matrix->plane_c[aci_matrix_byte_at(matrix, row,
+                                                          k + i)] - 128;
+            out[k + i] = (float)code * scale;
+        }
+    }
+}
+
+void aci_workshop_export_read(float *out, const aci_export *work,
+                              const aci_tensor *tensor, int32_t row)
+{
+    /* The list's look-up hands out what may be changed; we only read. */
+    aci_model *model = (aci_model *)(uintptr_t)work->model;
+
+    if (tensor->is_matrix)
+        aci_workshop_export_values(
+            out, aci_model_tensor_matrix(model, tensor), row,
+            aci_workshop_export_bits(work->variant,
+                                     aci_workshop_export_member(tensor)));
+    else
+        memcpy(out, *aci_model_tensor_vector(model, tensor),
+               (size_t)tensor->n_in * sizeof *out);
+}
+
+/* Round to nearest even. */
+static uint16_t bf16_of(float value)
+{
+    uint32_t bits = aci_platform_bits_from_f32(value);
+
+    return (uint16_t)((bits + 0x7FFFu + ((bits >> 16) & 1u)) >> 16);
+}
+
+int64_t aci_workshop_export_halves(uint8_t *out, const float *values,
+                                   size_t n, int bfloat)
+{
+    for (size_t i = 0; i < n; i++) {
+        uint16_t half = bfloat ? bf16_of(values[i])
+                               : aci_platform_f16_from_f32(values[i]);
+        uint16_t top = bfloat ? 0x7F80u : 0x7C00u;
+
+        if ((half & top) == top) /* infinite, or not a number */
+            return (int64_t)i;
+        out[2 * i] = (uint8_t)half;
+        out[2 * i + 1] = (uint8_t)(half >> 8);
+    }
+    return -1;
+}
