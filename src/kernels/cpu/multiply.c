@@ -82,7 +82,10 @@ static void cut(multiply_call *call)
     const aci_multiply *p = call->product;
     int64_t n_tiles, n_splits;
 
-    call->rows = share_of(p->m, parts_of(p->m, TILE_ROWS), ROW_UNIT);
+    /* Five tiles would keep one of two threads waiting for a fifth. */
+    n_tiles = parts_of(p->m, TILE_ROWS);
+    n_tiles += n_tiles > 1 ? n_tiles % 2 : 0;
+    call->rows = share_of(p->m, n_tiles, ROW_UNIT);
     call->columns = share_of(p->n, parts_of(p->n, TILE_COLUMNS), COLUMN_UNIT);
     call->n_down = parts_of(p->m, call->rows);
     call->n_across = parts_of(p->n, call->columns);
