@@ -1,7 +1,7 @@
 /* bench_network.c - how much of the machine's matrix rate a whole training
  * step reaches, and where the rest goes.
  *
- *     make bench-network ARGS="[TOKENS [THREADS [RUNS]]]"     16384 2 5
+ *     make bench-network ARGS="[TOKENS [THREADS [RUNS [bf16]]]]"   16384 2 5
  *
  * A model of the size that ships, documents of 100 to 400 tokens, every row a
  * target. The matrix rate is that of the step's own products, alone and
@@ -317,8 +317,11 @@ int main(int argc, char **argv)
     aci_batch batch;
     aci_pool *pool;
 
+    if (argc > 4 && strcmp(argv[4], "bf16") == 0)
+        options.precision = ACI_BFLOAT16;
     if (n_tokens < 1 || n_threads < 1 || n_runs < 1 || n_runs > MAX_RUNS) {
-        fprintf(stderr, "bench_network [TOKENS [THREADS [RUNS]]]\n");
+        fprintf(stderr, "bench_network [TOKENS [THREADS [RUNS "
+                        "[bf16]]]]\n");
         return EXIT_FAILURE;
     }
     if (n_threads == 1)

@@ -1,5 +1,5 @@
-/* bench_train.c - the rate of dense float32 products at the shapes that
- * training has, ours beside OpenBLAS in the same run.
+/* bench_train.c - the rate of dense products at the shapes that training
+ * has, float32 and with bfloat16 operands, beside OpenBLAS in the same run.
  *
  *     make bench-train                 OPENBLAS_CORETYPE chooses its kernels
  *

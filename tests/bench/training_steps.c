@@ -2,9 +2,9 @@
  *
  * The model that ships: Llama, 6 layers, 192 wide, 6 heads (2 for keys and
  * values), feed-forward 512, 4,096 tokens, tied. Batches are documents of 256
- * tokens with a target at every row. A round is a probe of products by each
- * level and some steps (forward, backward, AdamW); shares are within the round,
- * medians over rounds. */
+ * tokens with a target at every row. A round is, for float32 and then for bf16,
+ * a probe of products by each level and some steps (forward, backward, AdamW);
+ * shares are within the round, medians over rounds. */
 #include "training_steps.h"
 
 #include <stdio.h>
@@ -105,39 +105,78 @@ static double probe(aci_memory *memory, aci_pool *pool, const aci_shape *shape,
                ? rate : 0.0;
 }
 
+/* Networks of one size, by precision; NULL: not on this processor. */
+typedef struct bench_run {
+    aci_network *network;
+    const char *name, *level;
+    int64_t n_done;
+    double tokens[ROUNDS], rates[ROUNDS], ours[ROUNDS], openblas[ROUNDS];
+    double gain[ROUNDS];   /* tokens, over those of float32 */
+} bench_run;
+
+static void open_run(bench_run *run, aci_memory *memory, aci_pool *pool,
+                     const aci_shape *shape, int32_t n_tokens,
+                     int32_t precision)
+{
+    aci_network_options options = { .max_tokens = n_tokens,
+                                    .precision = precision };
+    ac_error error = AC_ERROR_INIT;
+    ac_status status = aci_workshop_network_create(
+        &run->network, memory, pool, shape, &options, &error);
+
+    run->name = precision == ACI_BFLOAT16 ? "bf16" : "float32";
+    run->level = precision == ACI_BFLOAT16 ? ACI_MULTIPLY_BFLOAT16 : NULL;
+    if (status == AC_E_UNSUPPORTED) {
+        printf("SKIP %s: %s\n", run->name, error.message);
+        return;
+    }
+    if (status != AC_OK)
+        stop(&error);
+    aci_workshop_network_initialise(run->network, 1);
+}
+
+static void report_run(bench_run *run, int32_t n_tokens)
+{
+    printf("  %-7s %6d tokens   %7.0f tokens/s   %5.0f G/s   %3.0f%% of our "
+           "products   %3.0f%% of OpenBLAS's   %.2f of float32\n", run->name,
+           n_tokens, median(run->tokens), median(run->rates) * 1e-9,
+           100.0 * median(run->ours), 100.0 * median(run->openblas),
+           median(run->gain));
+    fflush(stdout);
+}
+
 static void bench_size(aci_memory *memory, aci_pool *pool,
                        const aci_shape *shape, int32_t n_tokens)
 {
-    aci_network_options options = { .max_tokens = n_tokens };
-    double tokens[ROUNDS], rates[ROUNDS], ours[ROUNDS], openblas[ROUNDS];
-    ac_error error = AC_ERROR_INIT;
-    aci_network *network;
+    bench_run runs[2] = { 0 };
     bench_batch batch;
-    int64_t n_done = 0;
 
     make_batch(&batch, n_tokens);
-    if (aci_workshop_network_create(&network, memory, pool, shape, &options,
-                                    &error) != AC_OK)
-        stop(&error);
-    aci_workshop_network_initialise(network, 1);
-    time_steps(network, &batch.batch, &n_done);
-    for (int i = 0; i < ROUNDS; i++) {
+    for (int k = 0; k < 2; k++)
+        open_run(&runs[k], memory, pool, shape, n_tokens,
+                 k == 0 ? ACI_FLOAT32 : ACI_BFLOAT16);
+    for (int i = -1; i < ROUNDS; i++) { /* the first is not counted */
         double blas = probe(memory, pool, shape, n_tokens, "openblas");
-        double own = probe(memory, pool, shape, n_tokens, NULL);
-        double seconds = time_steps(network, &batch.batch, &n_done);
+        int at = i < 0 ? 0 : i;
 
-        rates[i] = aci_workshop_network_operations(network, &batch.batch) /
-                   seconds;
-        tokens[i] = n_tokens / seconds;
-        ours[i] = rates[i] / own;
-        openblas[i] = blas > 0.0 ? rates[i] / blas : 0.0;
+        for (int k = 0; k < 2 && runs[k].network != NULL; k++) {
+            bench_run *run = &runs[k];
+            double own = probe(memory, pool, shape, n_tokens, run->level);
+            double seconds = time_steps(run->network, &batch.batch,
+                                        &run->n_done);
+
+            run->rates[at] = aci_workshop_network_operations(
+                                 run->network, &batch.batch) / seconds;
+            run->tokens[at] = n_tokens / seconds;
+            run->ours[at] = run->rates[at] / own;
+            run->openblas[at] = blas > 0.0 ? run->rates[at] / blas : 0.0;
+            run->gain[at] = run->tokens[at] / runs[0].tokens[at];
+        }
     }
-    printf("  %6d tokens   %7.0f tokens/s   %5.0f G/s   %3.0f%% of our "
-           "products   %3.0f%% of OpenBLAS's\n", n_tokens, median(tokens),
-           median(rates) * 1e-9, 100.0 * median(ours),
-           100.0 * median(openblas));
-    fflush(stdout);
-    aci_workshop_network_free(network);
+    for (int k = 0; k < 2 && runs[k].network != NULL; k++)
+        report_run(&runs[k], n_tokens);
+    for (int k = 0; k < 2; k++)
+        aci_workshop_network_free(runs[k].network);
     free_batch(&batch);
 }
 
@@ -149,7 +188,7 @@ void bench_training_steps(aci_memory *memory)
         .n_context = 1024, .tied_embeddings = 1, .norm_eps = 1e-5f,
         .rope_theta = 10000.0f
     };
-    static const int32_t sizes[] = { 4096, 16384 };
+    static const int32_t sizes[] = { 2048, 4096, 16384 };
     ac_error error = AC_ERROR_INIT;
     aci_pool *pool = NULL;
 
@@ -157,7 +196,7 @@ void bench_training_steps(aci_memory *memory)
         stop(&error);
     printf("whole steps, %d threads: forward, backward, AdamW\n",
            aci_platform_pool_threads(pool));
-    for (int i = 0; i < 2; i++)
+    for (int i = 0; i < 3; i++)
         bench_size(memory, pool, &shape, sizes[i]);
     aci_platform_pool_free(pool);
 }
