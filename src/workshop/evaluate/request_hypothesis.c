@@ -2,7 +2,7 @@
  * testable statement.
  *
  *     level 0  one variable                    outcome follows it throughout
- *     level 1  two variables                   one of them is noise
+ *     level 1  two variables                   one of them hardly varies
  *     level 2  one variable and a condition    the relation holds at one value
  *     level 3  two variables and a condition
  *
@@ -137,6 +137,15 @@ static void sort_rows(observation *rows, int32_t n)
             rows[j] = rows[j - 1];
         rows[j] = kept;
     }
+}
+
+/* The rival kept nearly where it was, as a careful experimenter would. */
+static void steady_rival(observation *rows, aci_request *request, int32_t n)
+{
+    int32_t middle = aci_workshop_request_between(request, 15, 85), i;
+
+    for (i = 0; i < n; i++)
+        rows[i].rival = middle + (rows[i].rival - 50) / 14;
 }
 
 /* ---- showing them -------------------------------------------------------- */
@@ -274,6 +283,8 @@ ac_status aci_workshop_request_hypothesis(aci_request *request,
     n = draw_all(rows, request, n_rows[request->level], t->sign,
                  d.variable != NULL);
     sort_rows(rows, n);
+    if (request->level == 1)
+        steady_rival(rows, request, n);
     aci_workshop_request_wording(&wording, request, "hypothesis", asks, 5, 2);
     aci_workshop_text_add(&request->prompt, "%s ", wording.opening);
     aci_workshop_text_add(&request->prompt, wording.ask, d.outcome);

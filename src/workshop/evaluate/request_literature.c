@@ -99,6 +99,7 @@ static void draw_studies(aci_request *request)
             .off_topic = 1;
 }
 
+/* "[2] Sleep lowered absence by 12% (Vega 2005, 460 households)." */
 static void add_study(aci_request *request, int32_t i)
 {
     const aci_topic *t = request->topic;
@@ -109,16 +110,16 @@ static void add_study(aci_request *request, int32_t i)
     bool turned = strcmp(verb, "left unchanged") == 0;
     aci_text *out = &request->prompt;
 
-    aci_workshop_text_add(out, "[%d] %s (%d), %d %s: %s ", i + 1,
-                          s->authors[0].family, s->year, s->n_counted,
-                          request->domain->counted, predictor);
+    aci_workshop_text_add(out, "[%d] ", i + 1);
+    aci_workshop_text_sentence(out, "%s ", predictor);
     if (turned)
         aci_workshop_text_add(out, "left %s unchanged", t->outcome->name);
     else
         aci_workshop_text_add(out, "%s %s", verb, t->outcome->name);
     if (s->sign != 0)
         aci_workshop_text_add(out, " by %d%%", s->percent);
-    aci_workshop_text_add(out, ".\n");
+    aci_workshop_text_add(out, " (%s %d, %d %s).\n", s->authors[0].family,
+                          s->year, s->n_counted, request->domain->counted);
 }
 
 /* ---- the answer and its claims ------------------------------------------- */
@@ -204,7 +205,7 @@ static void add_findings(const aci_topic *t, review *out,
     }
 }
 
-/* "Light raised turnover [1], raised it [2], lowered it [4]." */
+/* "[1] found that light raised turnover, [2] that it raised it." */
 static void write_findings(aci_request *request, review *out)
 {
     static const int32_t findings[N_FINDINGS] = { UP, DOWN, NONE };
@@ -218,12 +219,12 @@ static void write_findings(aci_request *request, review *out)
         if (t->studies[i].off_topic)
             continue;
         if (first)
-            aci_workshop_text_sentence(&request->answer, "%s %s %s [%d]",
-                                       t->predictor, verb, t->outcome->name,
-                                       i + 1);
+            aci_workshop_text_add(&request->answer,
+                                  "[%d] found that %s %s %s", i + 1,
+                                  t->predictor, verb, t->outcome->name);
         else
-            aci_workshop_text_add(&request->answer, ", %s it [%d]", verb,
-                                  i + 1);
+            aci_workshop_text_add(&request->answer, ", [%d] that it %s it",
+                                  i + 1, verb);
         first = false;
         note_cited(t, i + 1);
     }
@@ -270,13 +271,12 @@ static void write_weight(aci_request *request, review *out)
     }
 }
 
-/* "It is supported by [1]. No effect was seen in [2]." Findings may be told
- * too; then they must be right. */
+/* "[1] raised it, which supports the hypothesis. [2] did not change it." */
 static void write_verdict(aci_request *request, review *out)
 {
-    static const char *const texts[N_FINDINGS] = {
-        "It is supported by [%d].", "It is contradicted by [%d].",
-        "No effect was seen in [%d]."
+    static const char *const endings[N_FINDINGS] = {
+        ", which supports the hypothesis.",
+        ", which contradicts the hypothesis.", "."
     };
     static const char *const words[N_FINDINGS] = {
         "supported|support|supports",
@@ -289,13 +289,15 @@ static void write_verdict(aci_request *request, review *out)
     int32_t i, k;
 
     for (i = 0; i < t->n_studies; i++) {
+        int32_t finding = finding_of(&t->studies[i]);
+
         if (t->studies[i].off_topic)
             continue;
-        for (k = 0; findings[k] != finding_of(&t->studies[i]); k++)
+        for (k = 0; findings[k] != finding; k++)
             ;
-        if (request->answer.n > 0)
-            aci_workshop_text_add(&request->answer, " ");
-        aci_workshop_text_add(&request->answer, texts[k], i + 1);
+        aci_workshop_text_add(&request->answer, "%s[%d] %s it%s",
+                              request->answer.n > 0 ? " " : "", i + 1,
+                              verbs[finding][0], endings[k]);
         note_cited(t, i + 1);
     }
     add_findings(t, out, words, findings, false);
