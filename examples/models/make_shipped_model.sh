@@ -37,6 +37,11 @@ if [ ! -e "$work/fresh/tokenizer.json" ]; then
         *) cat "$text" ;;
         esac | head -c 5000000
     done > "$work/prose.txt"
+    # What is learnt last, once more: extremes, working, several variables.
+    grep -E '"completion":"[^"]*( was highest at|exceed|is larger|=)' \
+        "$work/tasks.jsonl" > "$work/hard.jsonl"
+    grep -E '\\n[^\]*,[^\]*,[^\]*\\n.*"completion":"[^"]*creases with' \
+        "$work/tasks.jsonl" >> "$work/hard.jsonl"
     head -n 60000 "$work/tasks.jsonl" > "$work/tasks_head.jsonl"
     LC_ALL=C tr -cs 'A-Za-z' '\n' < "$work/tasks_head.jsonl" | grep . |
         LC_ALL=C sort -u > "$work/words.txt"
@@ -79,14 +84,15 @@ train memory middle --seed 1 --data "$tasks" \
     "$work/copy_long.jsonl" "$work/prose.txt" "$work/sums.txt" \
     --held-out "$work/held_out.jsonl" --steps 7000 --batch-tokens 2048 \
     --learning-rate 2.5e-3 --schedule constant --warmup 0.034
-train middle long --seed 2 --precision bf16 --data "$tasks" \
-    "$work/copy_long.jsonl:0.5" "$work/prose.txt:2" "$work/sums.txt:3" \
-    --held-out "$work/held_out.jsonl" --steps 13000 --batch-tokens 4096 \
-    --learning-rate 2.5e-3 --schedule constant --warmup 0.005
+train middle long --seed 2 --data "$tasks" "$work/hard.jsonl" \
+    "$work/copy_long.jsonl:0.3" "$work/prose.txt:2" "$work/sums.txt:3" \
+    --held-out "$work/held_out.jsonl" --steps 15000 --batch-tokens 4096 \
+    --learning-rate 2.5e-3 --schedule constant --warmup 0.005 \
+    --precision bf16
 
 # ... and settling, at a falling one.
-train long base --seed 3 --precision bf16 --data "$tasks" \
-    "$work/copy_long.jsonl:0.5" "$work/prose.txt:2" "$work/sums.txt:3" \
+train long base --seed 3 --data "$tasks" "$work/hard.jsonl" \
+    "$work/copy_long.jsonl:0.3" "$work/prose.txt:2" "$work/sums.txt:3" \
     --held-out "$work/held_out.jsonl" --steps 5000 --batch-tokens 4096 \
     --learning-rate 2.5e-3 --schedule linear --final-rate 0.02 \
-    --warmup 0.005
+    --warmup 0.005 --precision bf16
