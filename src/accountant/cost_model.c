@@ -27,10 +27,8 @@ static aci_cost_line measure_line(const aci_model *model, int variant,
     aci_cost_line l;
     aci_token_cost next;
 
-    aci_model_token_cost(&l.first, &model->shape, &model->variants[variant],
-                         model->group, kv_bits, 0, with_head);
-    aci_model_token_cost(&next, &model->shape, &model->variants[variant],
-                         model->group, kv_bits, 1, with_head);
+    aci_model_token_cost(&l.first, model, variant, kv_bits, 0, with_head);
+    aci_model_token_cost(&next, model, variant, kv_bits, 1, with_head);
     l.step.macs = next.macs - l.first.macs;
     l.step.bit_operations = next.bit_operations - l.first.bit_operations;
     l.step.bytes = next.bytes - l.first.bytes;

@@ -298,8 +298,7 @@ ac_status ac_variant_describe(ac_variant_info *out, const ac_engine *engine,
                                  "variant %u was asked for, there are %d",
                                  index, (int)engine->model->n_variants);
     variant = &engine->model->variants[index];
-    aci_model_token_cost(&cost, &engine->model->shape, variant,
-                         engine->model->group, 16, 0, 1);
+    aci_model_token_cost(&cost, engine->model, (int32_t)index, 16, 0, 1);
     info.index = index;
     memcpy(info.name, variant->name, sizeof info.name);
     info.weight_bits = (uint32_t)variant->weight_bits;

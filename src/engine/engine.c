@@ -1,8 +1,8 @@
 /* engine.c - opening a model on a device.
  *
  * Norms and biases are placed on the device, matrices are adopted where they
- * lie, and for every variant a plan is laid out: which planes each product
- * reads. Nothing here changes after open. */
+ * lie, and for every variant a plan is laid out: how much of each layer there
+ * is and which planes each product reads. Nothing here changes after open. */
 #include <string.h>
 
 #include "engine/engine_internal.h"
@@ -45,9 +45,12 @@ static void layer_vectors(vector_slot *out, aci_layer *layer,
 static size_t count_vectors(aci_engine *engine)
 {
     const aci_shape *shape = &engine->model->shape;
-    size_t n = (size_t)shape->n_embd;
+    size_t n = (size_t)shape->n_embd, k;
     int32_t l;
     int i;
+
+    for (k = 0; k < engine->n_owned; k++)
+        n += (size_t)engine->owned[k].n;
 
     for (l = 0; l < shape->n_layer; l++) {
         vector_slot slots[VECTORS_PER_LAYER];
@@ -64,6 +67,7 @@ static ac_status place_vectors(aci_engine *engine, ac_error *error)
     const aci_shape *shape = &engine->model->shape;
     aci_backend *backend = engine->backend;
     float *at;
+    size_t k;
     int32_t l;
     int i;
     ac_status status;
@@ -92,12 +96,24 @@ static ac_status place_vectors(aci_engine *engine, ac_error *error)
             at += slots[i].n;
         }
     }
+    for (k = 0; k < engine->n_owned && status == AC_OK; k++) {
+        aci_owned *owned = &engine->owned[k];
+
+        if (owned->kind != ACI_OWNED_VECTOR)
+            continue;
+        status = backend->operations->host_to(
+            backend, at, owned->vector, (size_t)owned->n * sizeof(float),
+            error);
+        owned->vector = at;
+        at += owned->n;
+    }
     return status;
 }
 
 static ac_status place_matrices(aci_engine *engine, ac_error *error)
 {
     aci_backend *backend = engine->backend;
+    size_t k;
     int32_t l;
     int i;
     ac_status status = backend->operations->adopt(backend, &engine->embed,
@@ -115,47 +131,39 @@ static ac_status place_matrices(aci_engine *engine, ac_error *error)
         for (i = 0; i < 7 && status == AC_OK; i++)
             status = backend->operations->adopt(backend, all[i], error);
     }
+    for (k = 0; k < engine->n_owned && status == AC_OK; k++) {
+        aci_owned *owned = &engine->owned[k];
+
+        if (owned->kind != ACI_OWNED_VECTOR)
+            status = backend->operations->adopt(backend, &owned->matrix,
+                                                error);
+        if (status == AC_OK && owned->kind == ACI_OWNED_LOW_RANK)
+            status = backend->operations->adopt(backend, &owned->inner,
+                                                error);
+    }
     return status;
 }
 
 /* ---- plans --------------------------------------------------------------- */
 
-static aci_linear linear(const aci_matrix *weight, const float *bias,
-                         int32_t weight_bits, int32_t activation_bits)
-{
-    aci_linear out = { weight, bias, weight_bits, activation_bits };
-
-    /* The full weights are 16 bits wide and deserve such activations. */
-    if (weight_bits == 16)
-        out.activation_bits = 16;
-    return out;
-}
-
 static ac_status make_plan(aci_plan *plan, aci_engine *engine,
-                           const aci_variant *variant, ac_error *error)
+                           int32_t variant, ac_error *error)
 {
-    int32_t n = engine->model->shape.n_layer, l;
-    int32_t w = variant->weight_bits, a = variant->activation_bits;
+    const aci_model *model = engine->model;
+    int32_t n = model->shape.n_layer, l;
 
     plan->layers = aci_platform_alloc_zeroed(engine->memory, (size_t)n,
                                              sizeof *plan->layers);
     if (plan->layers == NULL)
         return aci_platform_fail_memory(error, "a variant's plan");
-    plan->embed = linear(&engine->embed, NULL, variant->embed_bits, a);
-    plan->head = linear(&engine->head, NULL, variant->head_bits, a);
-    for (l = 0; l < n; l++) {
-        const aci_layer *y = &engine->layers[l];
-
-        plan->layers[l] = (aci_layer_plan){
-            .q = linear(&y->q, y->q_bias, w, a),
-            .k = linear(&y->k, y->k_bias, w, a),
-            .v = linear(&y->v, y->v_bias, w, a),
-            .o = linear(&y->o, y->o_bias, w, a),
-            .gate = linear(&y->gate, y->gate_bias, w, a),
-            .up = linear(&y->up, y->up_bias, w, a),
-            .down = linear(&y->down, y->down_bias, w, a),
-        };
-    }
+    plan->embed = (aci_linear){ &engine->embed, NULL,
+                                model->variants[variant].embed_bits,
+                                model->variants[variant].activation_bits };
+    aci_model_variant_head(&plan->head, &plan->final_norm, model, variant,
+                           &engine->head, engine->final_norm, engine->owned);
+    for (l = 0; l < n; l++)
+        aci_model_variant_layer(&plan->layers[l], model, variant, l,
+                                &engine->layers[l], engine->owned);
     return AC_OK;
 }
 
@@ -167,6 +175,16 @@ static float *reserve(aci_engine *engine, size_t rows, size_t width)
         engine->backend, rows * width * sizeof(float));
 }
 
+static size_t largest_rank(const aci_engine *engine)
+{
+    int32_t most = 0;
+    size_t i;
+
+    for (i = 0; i < engine->n_owned; i++)
+        most = engine->owned[i].rank > most ? engine->owned[i].rank : most;
+    return (size_t)most;
+}
+
 static ac_status make_workspace(aci_engine *engine, ac_error *error)
 {
     const aci_shape *shape = &engine->model->shape;
@@ -175,8 +193,11 @@ static ac_status make_workspace(aci_engine *engine, ac_error *error)
     size_t q = (size_t)shape->n_head * dim;
     size_t kv = (size_t)shape->n_head_kv * dim;
     size_t embd = (size_t)shape->n_embd, ff = (size_t)shape->n_ff;
-    size_t row_bytes = (embd + 2 * q + 2 * kv + 2 * ff) * sizeof(float);
+    size_t rank = largest_rank(engine);
+    size_t row_bytes = (embd + 2 * q + 2 * kv + 2 * ff +
+                        ACI_LOW_ROWS * rank) * sizeof(float);
     size_t rows = WORKSPACE_BYTES / row_bytes / 64 * 64;
+    int i, n_missing = 0;
 
     if (rows > ACI_MAX_ROWS)
         rows = ACI_MAX_ROWS;
@@ -190,19 +211,44 @@ static ac_status make_workspace(aci_engine *engine, ac_error *error)
     work->v = reserve(engine, rows, kv);
     work->hidden = reserve(engine, rows, ff);
     work->scratch = reserve(engine, rows, ff);
+    for (i = 0; i < ACI_LOW_ROWS && rank > 0; i++) {
+        work->low[i] = reserve(engine, rows, rank);
+        n_missing += work->low[i] == NULL;
+    }
     if (work->x && work->q && work->attended && work->k && work->v &&
-        work->hidden && work->scratch)
+        work->hidden && work->scratch && n_missing == 0)
         return AC_OK;
     return aci_platform_fail_memory(error, "the forward pass");
 }
 
 /* ---- open and close ------------------------------------------------------ */
 
+/* Copies of what the model points to, to be pointed at the device. */
+static ac_status copy_model(aci_engine *engine, ac_error *error)
+{
+    const aci_model *model = engine->model;
+    size_t n = (size_t)model->shape.n_layer;
+    const aci_owned *owned = aci_model_extras_all(&engine->n_owned,
+                                                  model->extras);
+
+    engine->embed = model->embed;
+    engine->head = model->head;
+    engine->layers = aci_platform_alloc_array(engine->memory, n,
+                                              sizeof(aci_layer));
+    engine->owned = aci_platform_alloc_array(
+        engine->memory, engine->n_owned + 1, sizeof(aci_owned));
+    if (engine->layers == NULL || engine->owned == NULL)
+        return aci_platform_fail_memory(error, "the layers");
+    memcpy(engine->layers, model->layers, n * sizeof(aci_layer));
+    if (engine->n_owned > 0)
+        memcpy(engine->owned, owned, engine->n_owned * sizeof(aci_owned));
+    return AC_OK;
+}
+
 ac_status aci_engine_open(aci_engine **out, aci_memory *memory,
                           const aci_model *model, aci_backend *backend,
                           ac_error *error)
 {
-    size_t layers_bytes = (size_t)model->shape.n_layer * sizeof(aci_layer);
     aci_engine *engine = aci_platform_alloc_zeroed(memory, 1, sizeof *engine);
     ac_status status;
     int32_t i;
@@ -213,26 +259,18 @@ ac_status aci_engine_open(aci_engine **out, aci_memory *memory,
     engine->memory = memory;
     engine->model = model;
     engine->backend = backend;
-    engine->embed = model->embed;
-    engine->head = model->head;
-    engine->layers = aci_platform_alloc(memory, layers_bytes);
-    if (engine->layers == NULL) {
-        status = aci_platform_fail_memory(error, "the layers");
-        goto out;
-    }
-    memcpy(engine->layers, model->layers, layers_bytes);
-    status = place_vectors(engine, error);
+    status = copy_model(engine, error);
+    if (status == AC_OK)
+        status = place_vectors(engine, error);
     if (status == AC_OK)
         status = place_matrices(engine, error);
     for (i = 0; i < model->n_variants && status == AC_OK; i++)
-        status = make_plan(&engine->plans[i], engine, &model->variants[i],
-                           error);
+        status = make_plan(&engine->plans[i], engine, i, error);
     if (status == AC_OK)
         status = make_workspace(engine, error);
     if (status == AC_OK)
         status = aci_platform_mutex_create(&engine->device_lock, memory,
                                            error);
-out:
     if (status == AC_OK)
         *out = engine;
     else
@@ -251,9 +289,10 @@ void aci_engine_close(aci_engine *engine)
     {
         float *blocks[] = { work->x, work->q, work->attended, work->k,
                             work->v, work->hidden, work->scratch,
+                            work->low[0], work->low[1], work->low[2],
                             engine->vectors };
 
-        for (i = 0; i < 8; i++)
+        for (i = 0; i < 11; i++)
             if (blocks[i])
                 engine->backend->operations->release(engine->backend,
                                                      blocks[i]);
@@ -261,6 +300,7 @@ void aci_engine_close(aci_engine *engine)
     for (i = 0; i < AC_MAX_VARIANTS; i++)
         aci_platform_free(engine->memory, engine->plans[i].layers);
     aci_platform_mutex_free(engine->device_lock);
+    aci_platform_free(engine->memory, engine->owned);
     aci_platform_free(engine->memory, engine->layers);
     aci_platform_free(engine->memory, engine);
 }

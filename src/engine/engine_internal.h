@@ -7,21 +7,29 @@
 
 #include "engine/engine.h"
 #include "engine/sampler.h"
+#include "model/variant_layer.h"
 
 enum {
     ACI_MAX_DRAFT = 7,                  /* tokens drafted ahead */
-    ACI_LOGIT_ROWS = ACI_MAX_DRAFT + 1  /* rows verified at once */
+    ACI_LOGIT_ROWS = ACI_MAX_DRAFT + 1, /* rows verified at once */
+    ACI_LOW_ROWS = 3                    /* V of q, k and v */
 };
 
-/* One layer as one variant runs it. */
-typedef struct aci_layer_plan {
-    aci_linear q, k, v, o, gate, up, down;
-} aci_layer_plan;
-
+/* The model as one variant runs it. */
 typedef struct aci_plan {
-    aci_linear embed, head;
-    aci_layer_plan *layers;  /* [n_layer] */
+    aci_linear embed;
+    aci_weight head;
+    const float *final_norm;
+    aci_variant_layer *layers; /* [n_layer] */
 } aci_plan;
+
+/* Where one weight's product goes. */
+typedef struct aci_output {
+    const aci_weight *weight;
+    const float *bias;       /* or NULL */
+    float *out;              /* [n_rows, n_out] */
+    int32_t accumulate;      /* 1: out += */
+} aci_output;
 
 /* Buffers of one forward pass, on the device; [rows, ...] float32. */
 typedef struct aci_workspace {
@@ -29,6 +37,7 @@ typedef struct aci_workspace {
     float *q, *attended;     /* [rows, n_head * head_dim] */
     float *k, *v;            /* [rows, n_head_kv * head_dim] */
     float *hidden, *scratch; /* [rows, n_ff] */
+    float *low[ACI_LOW_ROWS]; /* [rows, largest rank]; NULL when none */
     int32_t rows;            /* longest chunk */
 } aci_workspace;
 
@@ -39,6 +48,8 @@ struct aci_engine {
     aci_layer *layers;       /* [n_layer] as placed on the device */
     aci_matrix embed, head;
     float *final_norm;
+    aci_owned *owned;        /* the model's extras, placed likewise */
+    size_t n_owned;
     float *vectors;          /* device block behind norms and biases */
     aci_plan plans[AC_MAX_VARIANTS];
     aci_workspace workspace; /* used under `device_lock` */
@@ -54,7 +65,7 @@ struct aci_session {
     uint32_t n_context, kv_bits;
     aci_kv *kv;              /* [n_layer] */
     void *kv_block;          /* device memory behind them */
-    aci_attention *attention; /* [n_layer] */
+    aci_attention attention; /* of a layer that keeps all its heads */
     float *inverse_frequency; /* [head_dim / 2] */
     float *device_logits;    /* [ACI_LOGIT_ROWS, n_vocab] */
     float *logits;           /* the same on the host; may be equal */
@@ -72,6 +83,13 @@ ac_status aci_engine_forward(aci_session *session, int32_t variant,
                              const int32_t *tokens, int32_t n_rows,
                              int32_t first_position, float *logits,
                              int32_t n_logits, ac_error *error);
+
+/* x [n_rows, x_stride], through RMSNorm when norm_weight is not NULL, times
+ * each of n <= ACI_MAX_PRODUCTS weights. Whoever lends its V is the first. */
+ac_status aci_engine_multiply(aci_engine *engine, const aci_output *outputs,
+                              int32_t n, const float *x, size_t x_stride,
+                              const float *norm_weight, int32_t n_rows,
+                              ac_error *error);
 
 /* Evaluates session->tokens[n_cached .. n_tokens) in chunks and leaves the
  * last token's logits on the host. */

@@ -11,56 +11,89 @@
  *         x += Wdown (silu(Wgate n) * Wup n)  n = RMSNorm(x)
  *     logits = Whead RMSNorm(x)
  *
- * Which planes of each W are read is the variant's plan. */
+ * Which planes of each W are read, how many heads and neurons there are, which
+ * blocks are skipped and which W are two thin factors is the variant's plan.
+ *
+ * The cache has room for every head; a variant that keeps the first of them
+ * writes and reads those. What a variant left out of it for a token is never
+ * read: a prefix is reused only by the variant that computed it, and drafts
+ * are overwritten by whoever verifies them. */
 #include "engine/engine_internal.h"
 #include "platform/clock.h"
 
-static aci_product product(aci_linear linear, float *out, int32_t accumulate)
-{
-    aci_product p = { linear, out, (size_t)linear.weight->n_out, accumulate };
-
-    return p;
-}
-
-static ac_status run_layer(aci_session *session, const aci_layer_plan *plan,
-                           int32_t l, const aci_span *span, ac_error *error)
+static ac_status run_attention(aci_session *session,
+                               const aci_variant_layer *plan,
+                               const aci_span *span, ac_error *error)
 {
     aci_engine *engine = session->engine;
     const aci_backend_operations *ops = engine->backend->operations;
     const aci_workspace *work = &engine->workspace;
-    const aci_layer *layer = &engine->layers[l];
-    const aci_attention *attention = &session->attention[l];
-    float eps = engine->model->shape.norm_eps;
+    aci_attention attention = session->attention;
     size_t embd = (size_t)engine->model->shape.n_embd;
-    size_t q_width = (size_t)attention->n_head * (size_t)attention->head_dim;
-    size_t ff = (size_t)engine->model->shape.n_ff;
-    int32_t n = span->n_rows;
-    aci_product qkv[3], o, down;
+    size_t q_width = (size_t)plan->n_head * (size_t)attention.head_dim;
+    const aci_output qkv[3] = { { &plan->q, plan->q_bias, work->q, 0 },
+                                { &plan->k, plan->k_bias, work->k, 0 },
+                                { &plan->v, plan->v_bias, work->v, 0 } };
+    const aci_output o = { &plan->o, plan->o_bias, work->x, 1 };
     ac_status status;
 
-    qkv[0] = product(plan->q, work->q, 0);
-    qkv[1] = product(plan->k, work->k, 0);
-    qkv[2] = product(plan->v, work->v, 0);
-    status = ops->project(engine->backend, qkv, 3, work->x, embd,
-                          layer->attn_norm, eps, n, error);
+    attention.n_head = plan->n_head;
+    attention.n_head_kv = plan->n_head_kv;
+    attention.q_norm = plan->q_norm;
+    attention.k_norm = plan->k_norm;
+    status = aci_engine_multiply(engine, qkv, 3, work->x, embd,
+                                 plan->attn_norm, span->n_rows, error);
     if (status == AC_OK)
         status = ops->rotate_append(engine->backend, work->q, work->k,
-                                    work->v, span, 1, attention, error);
+                                    work->v, span, 1, &attention, error);
     if (status == AC_OK)
         status = ops->attend(engine->backend, work->attended, work->q, span,
-                             1, attention, error);
-    o = product(plan->o, work->x, 1);
+                             1, &attention, error);
     if (status == AC_OK)
-        status = ops->project(engine->backend, &o, 1, work->attended, q_width,
-                              NULL, 0.0f, n, error);
+        status = aci_engine_multiply(engine, &o, 1, work->attended, q_width,
+                                     NULL, span->n_rows, error);
+    return status;
+}
+
+/* hidden = silu(Wgate n) * Wup n, in one operation where both are whole. */
+static ac_status run_gate(aci_engine *engine, const aci_variant_layer *plan,
+                          int32_t n_rows, ac_error *error)
+{
+    const aci_backend_operations *ops = engine->backend->operations;
+    const aci_workspace *work = &engine->workspace;
+    const aci_output both[2] = {
+        { &plan->gate, plan->gate_bias, work->hidden, 0 },
+        { &plan->up, plan->up_bias, work->scratch, 0 } };
+    aci_linear gate = { &plan->gate.outer, plan->gate_bias,
+                        plan->gate.outer_bits, plan->gate.activation_bits };
+    aci_linear up = { &plan->up.outer, plan->up_bias, plan->up.outer_bits,
+                      plan->up.activation_bits };
+    ac_status status;
+
+    if (plan->gate.rank == 0 && plan->up.rank == 0)
+        return ops->gate(engine->backend, work->hidden, work->scratch, &gate,
+                         &up, work->x, plan->ffn_norm,
+                         engine->model->shape.norm_eps, n_rows, error);
+    status = aci_engine_multiply(engine, both, 2, work->x,
+                                 (size_t)engine->model->shape.n_embd,
+                                 plan->ffn_norm, n_rows, error);
     if (status == AC_OK)
-        status = ops->gate(engine->backend, work->hidden, work->scratch,
-                           &plan->gate, &plan->up, work->x, layer->ffn_norm,
-                           eps, n, error);
-    down = product(plan->down, work->x, 1);
+        status = ops->activate(engine->backend, work->hidden, work->scratch,
+                               (size_t)n_rows * (size_t)plan->n_ff, error);
+    return status;
+}
+
+static ac_status run_feed_forward(aci_engine *engine,
+                                  const aci_variant_layer *plan,
+                                  int32_t n_rows, ac_error *error)
+{
+    const aci_workspace *work = &engine->workspace;
+    const aci_output down = { &plan->down, plan->down_bias, work->x, 1 };
+    ac_status status = run_gate(engine, plan, n_rows, error);
+
     if (status == AC_OK)
-        status = ops->project(engine->backend, &down, 1, work->hidden, ff,
-                              NULL, 0.0f, n, error);
+        status = aci_engine_multiply(engine, &down, 1, work->hidden,
+                                     (size_t)plan->n_ff, NULL, n_rows, error);
     return status;
 }
 
@@ -70,26 +103,29 @@ static ac_status run_model(aci_session *session, const aci_plan *plan,
                            int32_t n_logits, ac_error *error)
 {
     aci_engine *engine = session->engine;
-    const aci_backend_operations *ops = engine->backend->operations;
     const aci_shape *shape = &engine->model->shape;
+    const aci_output head = { &plan->head, NULL, logits, 0 };
     float *x = engine->workspace.x;
     aci_span span = { 0, n_rows, first_position, NULL };
-    aci_product head;
     int32_t l;
     ac_status status;
 
-    status = ops->embed(engine->backend, x, &plan->embed, tokens, n_rows,
-                        error);
+    status = engine->backend->operations->embed(
+        engine->backend, x, &plan->embed, tokens, n_rows, error);
     for (l = 0; l < shape->n_layer && status == AC_OK; l++) {
+        const aci_variant_layer *layer = &plan->layers[l];
+
         span.kv = &session->kv[l];
-        status = run_layer(session, &plan->layers[l], l, &span, error);
+        if (layer->n_head > 0)
+            status = run_attention(session, layer, &span, error);
+        if (layer->n_ff > 0 && status == AC_OK)
+            status = run_feed_forward(engine, layer, n_rows, error);
     }
     if (status != AC_OK || n_logits == 0)
         return status;
-    head = product(plan->head, logits, 0);
     x += (size_t)(n_rows - n_logits) * (size_t)shape->n_embd;
-    return ops->project(engine->backend, &head, 1, x, (size_t)shape->n_embd,
-                        engine->final_norm, shape->norm_eps, n_logits, error);
+    return aci_engine_multiply(engine, &head, 1, x, (size_t)shape->n_embd,
+                               plan->final_norm, n_logits, error);
 }
 
 ac_status aci_engine_forward(aci_session *session, int32_t variant,

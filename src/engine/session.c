@@ -74,32 +74,24 @@ static ac_status make_attention(aci_session *session, ac_error *error)
 {
     const aci_engine *engine = session->engine;
     const aci_shape *shape = &engine->model->shape;
-    aci_attention common = { 0 };
-    int32_t l;
+    aci_attention *common = &session->attention;
 
-    session->attention = aci_platform_alloc_zeroed(
-        engine->memory, (size_t)shape->n_layer, sizeof(aci_attention));
     session->inverse_frequency = aci_platform_alloc_array(
         engine->memory, (size_t)shape->head_dim / 2, sizeof(float));
-    if (!session->attention || !session->inverse_frequency)
+    if (!session->inverse_frequency)
         return aci_platform_fail_memory(error, "attention tables");
-    common.n_head = shape->n_head;
-    common.n_head_kv = shape->n_head_kv;
-    common.head_dim = shape->head_dim;
-    common.window = shape->window;
-    common.scale = 1.0f / sqrtf((float)shape->head_dim);
-    common.norm_eps = shape->norm_eps;
-    common.rope.inverse_frequency = session->inverse_frequency;
-    common.rope.n_rotary = shape->head_dim;
-    common.rope.interleaved = shape->rope_interleaved;
+    common->n_head = shape->n_head;
+    common->n_head_kv = shape->n_head_kv;
+    common->head_dim = shape->head_dim;
+    common->window = shape->window;
+    common->scale = 1.0f / sqrtf((float)shape->head_dim);
+    common->norm_eps = shape->norm_eps;
+    common->rope.inverse_frequency = session->inverse_frequency;
+    common->rope.n_rotary = shape->head_dim;
+    common->rope.interleaved = shape->rope_interleaved;
     aci_model_rope_frequencies(session->inverse_frequency,
-                               &common.rope.magnitude, shape,
+                               &common->rope.magnitude, shape,
                                (int32_t)session->n_context);
-    for (l = 0; l < shape->n_layer; l++) {
-        session->attention[l] = common;
-        session->attention[l].q_norm = engine->layers[l].q_norm;
-        session->attention[l].k_norm = engine->layers[l].k_norm;
-    }
     return AC_OK;
 }
 
@@ -175,7 +167,6 @@ void aci_engine_session_close(aci_session *session)
         engine->backend->operations->release(engine->backend,
                                              session->device_logits);
     aci_platform_free(engine->memory, session->kv);
-    aci_platform_free(engine->memory, session->attention);
     aci_platform_free(engine->memory, session->inverse_frequency);
     aci_platform_free(engine->memory, session->logits);
     aci_platform_free(engine->memory, session->token_variant);

@@ -129,6 +129,10 @@ typedef struct aci_backend_operations {
                       const float *x, const float *norm_weight, float norm_eps,
                       int32_t n_rows, ac_error *error);
 
+    /* The second half of gate alone: out = silu(out) * up, n floats. */
+    ac_status (*activate)(aci_backend *backend, float *out, const float *up,
+                          size_t n, ac_error *error);
+
     /* q/k norm, rotary positions, then k and v are written to the cache.
      * q [n_rows, n_head*head_dim] is changed in place. */
     ac_status (*rotate_append)(aci_backend *backend, float *q, float *k,

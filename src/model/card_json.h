@@ -18,6 +18,9 @@ typedef struct aci_card_figure {
 
 enum { ACI_N_FIGURES = 5 };
 
+/* Bounds of plans before the shape is known. */
+enum { ACI_CARD_MAX_LAYERS = 1024, ACI_CARD_MAX_KEPT = 1 << 20 };
+
 extern const aci_card_figure aci_model_card_figures[ACI_N_FIGURES];
 double *aci_model_card_figure(aci_variant *variant, size_t i);
 
@@ -25,7 +28,8 @@ double *aci_model_card_figure(aci_variant *variant, size_t i);
  * they like): then '?' stands for every byte that is not ASCII. */
 json_t *aci_model_card_string(const char *text);
 
-/* aci_model_card_read, with the JSON as well: json_decref it. */
+/* aci_model_card_read, with the JSON as well: json_decref it, and clear the
+ * card. */
 ac_status aci_model_card_load(json_t **out_root, aci_zoo_card *out,
                               aci_memory *memory, const char *path,
                               ac_error *error);

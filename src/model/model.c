@@ -87,6 +87,69 @@ static ac_status open_store(aci_model_storage *storage, aci_model *model,
     return status;
 }
 
+static ac_status check_kept(const aci_variant *variant,
+                            const aci_shape *shape, ac_error *error)
+{
+    if (variant->kept == NULL)
+        return AC_OK;
+    if (variant->n_kept != shape->n_layer)
+        return aci_platform_fail(
+            error, AC_E_FORMAT,
+            "the plan of %s had %d layers where the model has %d",
+            variant->name, (int)variant->n_kept, (int)shape->n_layer);
+    for (int32_t l = 0; l < shape->n_layer; l++) {
+        const aci_kept *kept = &variant->kept[l];
+
+        if (kept->n_head_kv > shape->n_head_kv || kept->n_ff > shape->n_ff ||
+            (kept->n_ff % ACI_KEPT_NEURONS != 0 && kept->n_ff != shape->n_ff))
+            return aci_platform_fail(
+                error, AC_E_FORMAT,
+                "the plan of %s kept %d key-value heads and %d neurons of "
+                "layer %d, which has %d and %d", variant->name,
+                (int)kept->n_head_kv, (int)kept->n_ff, (int)l,
+                (int)shape->n_head_kv, (int)shape->n_ff);
+    }
+    return AC_OK;
+}
+
+ac_status aci_model_check_plans(const aci_variant *variants,
+                                int32_t n_variants, const aci_shape *shape,
+                                ac_error *error)
+{
+    ac_status status = AC_OK;
+
+    for (int32_t i = 0; status == AC_OK && i < n_variants; i++)
+        status = check_kept(&variants[i], shape, error);
+    return status;
+}
+
+ac_status aci_model_open_extras(aci_extras **out, aci_memory *memory,
+                                const char *zoo, const aci_zoo_card *card,
+                                const aci_weight_store *store, int verify,
+                                ac_error *error)
+{
+    char *path;
+    ac_status status;
+
+    *out = NULL;
+    if (card->extras_bytes == 0)
+        return AC_OK;
+    path = aci_platform_join(memory, zoo, ACI_ZOO_EXTRAS);
+    if (path == NULL)
+        return aci_platform_fail_memory(error, "a path");
+    status = aci_model_extras_open(
+        out, memory, path, aci_model_store_shape(store), card->variants,
+        card->n_variants, (uint32_t)aci_model_store_group(store),
+        aci_model_store_checksum(store), verify, error);
+    aci_platform_free(memory, path);
+    if (status == AC_OK &&
+        aci_model_extras_checksum(*out) != card->extras_checksum)
+        status = aci_platform_fail(error, AC_E_CHECKSUM,
+                                   ACI_ZOO_CARD " belonged to another "
+                                   ACI_ZOO_EXTRAS);
+    return status;
+}
+
 /* Points every matrix and vector of the model into the mapping. */
 static void attach(aci_model *model, const aci_weight_store *store)
 {
@@ -107,6 +170,27 @@ static void attach(aci_model *model, const aci_weight_store *store)
         model->head = model->embed;
 }
 
+/* The variants, and with them their plans. */
+static void take_card(aci_model *model, aci_zoo_card *card)
+{
+    memcpy(model->variants, card->variants, sizeof model->variants);
+    for (int32_t i = 0; i < card->n_variants; i++)
+        card->variants[i].kept = NULL;
+    model->n_variants = card->n_variants;
+    model->full_variant = aci_model_variant_find(model, "full");
+}
+
+static void describe_storage(aci_model *model, const aci_weight_store *store)
+{
+    model->group = aci_model_store_group(store);
+    model->mapped_bytes = aci_model_store_bytes(store);
+    model->checksum = aci_model_store_checksum(store);
+    if (model->extras != NULL) {
+        model->mapped_bytes += aci_model_extras_bytes(model->extras);
+        model->checksum ^= aci_model_extras_checksum(model->extras);
+    }
+}
+
 ac_status aci_model_load_zoo(aci_model *model, int verify, ac_error *error)
 {
     aci_model_storage *storage = model->storage;
@@ -123,17 +207,21 @@ ac_status aci_model_load_zoo(aci_model *model, int verify, ac_error *error)
         status = check_pair(card, storage->store, error);
     if (status == AC_OK) {
         model->shape = *aci_model_store_shape(storage->store);
-        status = allocate_layers(model, error);
+        status = aci_model_check_plans(card->variants, card->n_variants,
+                                       &model->shape, error);
     }
+    if (status == AC_OK)
+        status = aci_model_open_extras(&model->extras, model->memory,
+                                       model->zoo_path, card, storage->store,
+                                       verify, error);
+    if (status == AC_OK)
+        status = allocate_layers(model, error);
     if (status == AC_OK) {
         attach(model, storage->store);
-        memcpy(model->variants, card->variants, sizeof model->variants);
-        model->n_variants = card->n_variants;
-        model->full_variant = aci_model_variant_find(model, "full");
-        model->group = aci_model_store_group(storage->store);
-        model->mapped_bytes = aci_model_store_bytes(storage->store);
-        model->checksum = aci_model_store_checksum(storage->store);
+        take_card(model, card);
+        describe_storage(model, storage->store);
     }
+    aci_model_card_clear(card, model->memory);
     aci_platform_free(model->memory, card);
     return status;
 }
@@ -201,6 +289,9 @@ void aci_model_close(aci_model *model)
 
     if (model == NULL)
         return;
+    aci_model_extras_close(model->extras);
+    for (int32_t i = 0; i < model->n_variants; i++)
+        aci_platform_free(model->memory, model->variants[i].kept);
     storage = model->storage;
     if (storage != NULL) {
         aci_model_store_close(storage->store);

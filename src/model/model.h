@@ -4,6 +4,7 @@
 #define ACI_MODEL_MODEL_H
 
 #include "kernels/matrix.h"
+#include "model/extras.h"
 #include "model/shape.h"
 #include "model/variant.h"
 #include "platform/memory.h"
@@ -28,7 +29,8 @@ typedef struct aci_model {
     int32_t n_variants;
     int32_t full_variant;
     int32_t group;                           /* 0 for a checkpoint */
-    uint64_t mapped_bytes;
+    aci_extras *extras;                      /* NULL: no variant owns any */
+    uint64_t mapped_bytes;                   /* of both files */
     uint64_t checksum;                       /* identity, for the ledger */
     int32_t is_checkpoint;
     char *zoo_path;                          /* or checkpoint path */
@@ -49,9 +51,17 @@ int aci_model_is_zoo(const char *path);
 /* Number of the variant, or -1. */
 int32_t aci_model_variant_find(const aci_model *model, const char *name);
 
+/* A token of variant number `variant` at `position` (attention reads position
+ * + 1 entries), with or without the output head, KV at kv_bits. Reads shape,
+ * group, variants and extras of the model, no weights. */
+void aci_model_token_cost(aci_token_cost *out, const aci_model *model,
+                          int32_t variant, int32_t kv_bits, int64_t position,
+                          int with_head);
+
 /* Files of a zoo. */
 #define ACI_ZOO_CARD "zoo.json"
 #define ACI_ZOO_WEIGHTS "weights.acw"
+#define ACI_ZOO_EXTRAS "extras.acw"
 #define ACI_ZOO_TOKENIZER "tokenizer.act"
 #define ACI_ZOO_PREDICTOR "predictor.acp"
 

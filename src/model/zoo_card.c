@@ -130,8 +130,56 @@ static int is_plain_name(const char *name)
     return 1;
 }
 
+/* One number per layer; not negative, and small enough for any shape. */
+static ac_status read_layers(aci_variant *out, const json_t *plan,
+                             const char *field, size_t member,
+                             ac_error *error)
+{
+    const json_t *list = json_object_get(plan, field);
+
+    if (json_array_size(list) != (size_t)out->n_kept)
+        return fail_field(error, field, "a list of one number per layer");
+    for (int32_t l = 0; l < out->n_kept; l++) {
+        const json_t *value = json_array_get(list, (size_t)l);
+        char *kept = (char *)&out->kept[l];
+
+        if (!json_is_integer(value) || json_integer_value(value) < 0 ||
+            json_integer_value(value) > ACI_CARD_MAX_KEPT)
+            return fail_field(error, field, "a list of numbers in range");
+        *(int32_t *)(void *)(kept + member) =
+            (int32_t)json_integer_value(value);
+    }
+    return AC_OK;
+}
+
+static ac_status read_plan(aci_variant *out, const json_t *object,
+                           aci_memory *memory, ac_error *error)
+{
+    const json_t *plan = json_object_get(object, "plan");
+    size_t n = json_array_size(json_object_get(plan, "n_head_kv"));
+    ac_status status;
+
+    if (plan == NULL || json_is_null(plan))
+        return AC_OK;
+    if (!json_is_object(plan) || n == 0 || n > ACI_CARD_MAX_LAYERS)
+        return fail_field(error, "plan", "an object with a list n_head_kv");
+    if (strcmp(out->name, "full") == 0)
+        return aci_platform_fail(error, AC_E_FORMAT,
+                                 "full had a plan that leaves something out");
+    out->kept = aci_platform_alloc_zeroed(memory, n, sizeof *out->kept);
+    if (out->kept == NULL)
+        return aci_platform_fail_memory(error, "a variant's plan");
+    out->n_kept = (int32_t)n;
+    status = read_layers(out, plan, "n_head_kv",
+                         offsetof(aci_kept, n_head_kv), error);
+    if (status == AC_OK)
+        status = read_layers(out, plan, "n_ff", offsetof(aci_kept, n_ff),
+                             error);
+    return status;
+}
+
 static ac_status read_variant(aci_zoo_card *card, const json_t *object,
-                              ac_error *error)
+                              aci_memory *memory, ac_error *error)
 {
     aci_variant *out = &card->variants[card->n_variants];
     ac_status status;
@@ -157,12 +205,14 @@ static ac_status read_variant(aci_zoo_card *card, const json_t *object,
     if (status == AC_OK)
         status = read_measured(out, object, error);
     if (status == AC_OK)
+        status = read_plan(out, object, memory, error);
+    if (status == AC_OK)
         card->n_variants++;
     return status;
 }
 
 static ac_status read_variants(aci_zoo_card *card, const json_t *root,
-                               ac_error *error)
+                               aci_memory *memory, ac_error *error)
 {
     const json_t *list = json_object_get(root, "variants");
     size_t n = json_array_size(list);
@@ -171,7 +221,8 @@ static ac_status read_variants(aci_zoo_card *card, const json_t *root,
     if (!json_is_array(list) || n == 0 || n > AC_MAX_VARIANTS)
         return fail_field(error, "variants", "a list of 1 to 16 objects");
     for (size_t i = 0; i < n; i++) {
-        ac_status status = read_variant(card, json_array_get(list, i), error);
+        ac_status status = read_variant(card, json_array_get(list, i),
+                                        memory, error);
 
         if (status != AC_OK)
             return status;
@@ -203,6 +254,24 @@ static ac_status read_weights(aci_zoo_card *card, const json_t *root,
     return status;
 }
 
+static ac_status read_extras(aci_zoo_card *card, const json_t *root,
+                             ac_error *error)
+{
+    const json_t *extras = json_object_get(root, "extras");
+    int64_t value = 0;
+    ac_status status;
+
+    if (extras == NULL || json_is_null(extras))
+        return AC_OK;
+    if (!json_is_object(extras))
+        return fail_field(error, "extras", "an object");
+    status = read_integer(&value, extras, "bytes", 1, INT64_MAX, error);
+    card->extras_bytes = (uint64_t)value;
+    if (status == AC_OK)
+        status = read_hex(&card->extras_checksum, extras, "checksum", error);
+    return status;
+}
+
 static ac_status read_provenance(aci_zoo_card *card, const json_t *root,
                                  ac_error *error)
 {
@@ -228,7 +297,7 @@ static ac_status read_provenance(aci_zoo_card *card, const json_t *root,
 }
 
 static ac_status read_root(aci_zoo_card *card, const json_t *root,
-                           ac_error *error)
+                           aci_memory *memory, ac_error *error)
 {
     const char *format = json_string_value(json_object_get(root, "format"));
     const json_t *version = json_object_get(root, "format_version");
@@ -251,8 +320,19 @@ static ac_status read_root(aci_zoo_card *card, const json_t *root,
     if (status == AC_OK)
         status = read_weights(card, root, error);
     if (status == AC_OK)
-        status = read_variants(card, root, error);
+        status = read_extras(card, root, error);
+    if (status == AC_OK)
+        status = read_variants(card, root, memory, error);
     return status;
+}
+
+void aci_model_card_clear(aci_zoo_card *card, aci_memory *memory)
+{
+    for (int i = 0; i < AC_MAX_VARIANTS; i++) {
+        aci_platform_free(memory, card->variants[i].kept);
+        card->variants[i].kept = NULL;
+        card->variants[i].n_kept = 0;
+    }
 }
 
 ac_status aci_model_card_load(json_t **out_root, aci_zoo_card *out,
@@ -277,10 +357,11 @@ ac_status aci_model_card_load(json_t **out_root, aci_zoo_card *out,
         return aci_platform_fail(error, AC_E_FORMAT, "%s, line %d: %s", path,
                                  where.line, where.text);
     status = json_is_object(root)
-                 ? read_root(out, root, error)
+                 ? read_root(out, root, memory, error)
                  : fail_field(error, "the card", "an object");
     if (status != AC_OK) {
         json_decref(root);
+        aci_model_card_clear(out, memory);
         return aci_platform_fail_within(error, status, path);
     }
     *out_root = root;

@@ -20,15 +20,21 @@ typedef struct aci_zoo_card {
     uint32_t group;
     /* The weight store that belongs to it. */
     uint64_t weights_bytes, weights_checksum;
+    /* What variants own beside it; bytes 0: there is no such file. */
+    uint64_t extras_bytes, extras_checksum;
     aci_variant variants[AC_MAX_VARIANTS];
     int32_t n_variants;
 } aci_zoo_card;
 
 /* Reads strictly: wrong types, numbers out of range, doubled or missing
  * variants are AC_E_FORMAT with the field named; unknown fields are ignored;
- * another format version is AC_E_UNSUPPORTED. */
+ * another format version is AC_E_UNSUPPORTED. Plans are the card's, from
+ * `memory`: aci_model_card_clear; after a failure there are none. */
 ac_status aci_model_card_read(aci_zoo_card *out, aci_memory *memory,
                               const char *path, ac_error *error);
+
+/* Frees the plans of the variants; a card of zeros has none. */
+void aci_model_card_clear(aci_zoo_card *card, aci_memory *memory);
 
 /* Writes beside its place and renames. */
 ac_status aci_model_card_write(const aci_zoo_card *card, aci_memory *memory,

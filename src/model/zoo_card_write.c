@@ -48,6 +48,21 @@ static json_t *make_text(const char *text)
     return text[0] != '\0' ? aci_model_card_string(text) : json_null();
 }
 
+static json_t *make_plan(const aci_variant *variant)
+{
+    json_t *heads = json_array(), *neurons = json_array();
+    json_t *plan = json_object();
+
+    for (int32_t l = 0; l < variant->n_kept; l++) {
+        json_array_append_new(heads,
+                              json_integer(variant->kept[l].n_head_kv));
+        json_array_append_new(neurons, json_integer(variant->kept[l].n_ff));
+    }
+    json_object_set_new(plan, "n_head_kv", heads);
+    json_object_set_new(plan, "n_ff", neurons);
+    return plan;
+}
+
 static json_t *make_variant(const aci_variant *variant)
 {
     aci_variant copy = *variant;
@@ -68,6 +83,8 @@ static json_t *make_variant(const aci_variant *variant)
     json_object_set_new(object, "head_bits", json_integer(variant->head_bits));
     json_object_set_new(object, "embed_bits",
                         json_integer(variant->embed_bits));
+    if (variant->kept != NULL)
+        json_object_set_new(object, "plan", make_plan(variant));
     json_object_set_new(object, "measured", measured);
     return object;
 }
@@ -97,6 +114,11 @@ static json_t *make_root(const aci_zoo_card *card)
     json_object_set_new(weights, "checksum",
                         make_hex(card->weights_checksum));
     json_object_set_new(root, "weights", weights);
+    if (card->extras_bytes > 0)
+        json_object_set_new(
+            root, "extras",
+            json_pack("{s:I, s:o}", "bytes", (json_int_t)card->extras_bytes,
+                      "checksum", make_hex(card->extras_checksum)));
     for (int32_t i = 0; i < card->n_variants; i++)
         json_array_append_new(variants, make_variant(&card->variants[i]));
     json_object_set_new(root, "variants", variants);
@@ -105,11 +127,23 @@ static json_t *make_root(const aci_zoo_card *card)
 
 /* jansson's setters return -1 and free the value when memory ran out, which
  * leaves a field out: count them all before trusting the tree. */
+static int plan_is_complete(const json_t *object, const aci_variant *variant)
+{
+    const json_t *plan = json_object_get(object, "plan");
+    size_t n = (size_t)variant->n_kept;
+
+    return variant->kept == NULL ||
+           (json_array_size(json_object_get(plan, "n_head_kv")) == n &&
+            json_array_size(json_object_get(plan, "n_ff")) == n);
+}
+
 static int is_complete(const json_t *root, const aci_zoo_card *card)
 {
     const json_t *variants = json_object_get(root, "variants");
+    const json_t *extras = json_object_get(root, "extras");
 
-    if (json_object_size(root) != 7 ||
+    if (json_object_size(root) != (card->extras_bytes > 0 ? 8 : 7) ||
+        (card->extras_bytes > 0 && json_object_size(extras) != 2) ||
         json_object_size(json_object_get(root, "provenance")) != 5 ||
         json_object_size(json_object_get(root, "weights")) != 3 ||
         json_array_size(variants) != (size_t)card->n_variants)
@@ -117,7 +151,9 @@ static int is_complete(const json_t *root, const aci_zoo_card *card)
     for (size_t i = 0; i < json_array_size(variants); i++) {
         const json_t *variant = json_array_get(variants, i);
 
-        if (json_object_size(variant) != 6 ||
+        if (json_object_size(variant) !=
+                (card->variants[i].kept != NULL ? 7 : 6) ||
+            !plan_is_complete(variant, &card->variants[i]) ||
             json_object_size(json_object_get(variant, "measured")) !=
                 ACI_N_FIGURES)
             return 0;
@@ -210,7 +246,7 @@ static ac_status set_measured(json_t *root, const aci_variant *figures,
 ac_status aci_model_card_update(aci_memory *memory, const char *path,
                                 const aci_variant *figures, ac_error *error)
 {
-    aci_zoo_card *card = aci_platform_alloc(memory, sizeof *card);
+    aci_zoo_card *card = aci_platform_alloc_zeroed(memory, 1, sizeof *card);
     int32_t index = -1;
     json_t *root = NULL;
     ac_status status;
@@ -230,6 +266,7 @@ ac_status aci_model_card_update(aci_memory *memory, const char *path,
     if (status == AC_OK)
         status = write_tree(root, memory, path, error);
     json_decref(root);
+    aci_model_card_clear(card, memory);
     aci_platform_free(memory, card);
     return status;
 }

@@ -23,8 +23,8 @@ static aci_token_cost at(int32_t variant, int32_t kv_bits, uint64_t position,
 {
     aci_token_cost cost;
 
-    aci_model_token_cost(&cost, &model.shape, &model.variants[variant],
-                         model.group, kv_bits, (int64_t)position, with_head);
+    aci_model_token_cost(&cost, &model, variant, kv_bits, (int64_t)position,
+                         with_head);
     return cost;
 }
 

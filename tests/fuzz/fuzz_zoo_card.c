@@ -10,8 +10,10 @@ int fuzz_zoo_card(const uint8_t *data, size_t n)
     aci_memory memory;
 
     fuzz_memory_begin(&memory);
-    if (aci_model_card_read(&card, &memory, path, NULL) == AC_OK)
+    if (aci_model_card_read(&card, &memory, path, NULL) == AC_OK) {
         aci_model_card_update(&memory, path, &card.variants[0], NULL);
+        aci_model_card_clear(&card, &memory);
+    }
     fuzz_memory_end(&memory);
     return 0;
 }

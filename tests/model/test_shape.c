@@ -4,6 +4,7 @@
 #include <check.h>
 #include <math.h>
 
+#include "model/model.h"
 #include "model/variant_names.h"
 
 static aci_shape small(void)
@@ -130,37 +131,38 @@ END_TEST
 
 START_TEST(a_token_costs_what_is_multiplied_and_read)
 {
-    aci_shape s = small();
-    aci_variant v;
+    static aci_model m;
     aci_token_cost cost, other;
     uint64_t attention = 2 * 10 * 64 * 2; /* 10 positions seen, 2 layers */
 
-    aci_model_variant_dense(&v);
-    aci_model_token_cost(&cost, &s, &v, 0, 32, 9, 1);
+    m.shape = small();
+    aci_model_variant_dense(&m.variants[0]);
+    aci_model_token_cost(&cost, &m, 0, 32, 9, 1);
     ck_assert_uint_eq(cost.macs, 2 * LAYER + 6400 + attention);
     ck_assert_uint_eq(cost.bit_operations, cost.macs * 32 * 32);
     ck_assert_uint_eq(cost.bytes, 4 * (2 * (LAYER + 128) + 6400 + 64 + 64) +
                                   2 * 2 * 10 * 32 * 4);
-    aci_model_token_cost(&other, &s, &v, 0, 32, 9, 0);
+    aci_model_token_cost(&other, &m, 0, 32, 9, 0);
     ck_assert_uint_eq(cost.macs - other.macs, 6400);
-    s.window = 4;
-    aci_model_token_cost(&other, &s, &v, 0, 32, 9, 1);
+    m.shape.window = 4;
+    aci_model_token_cost(&other, &m, 0, 32, 9, 1);
     ck_assert_uint_eq(cost.macs - other.macs, 2 * 6 * 64 * 2);
 }
 END_TEST
 
 START_TEST(fewer_bits_move_fewer_bytes)
 {
-    aci_shape s = small();
-    aci_variant v;
+    static aci_model m;
     aci_token_cost full, int8, int4;
 
-    ck_assert(aci_model_variant_named(&v, "full"));
-    aci_model_token_cost(&full, &s, &v, 64, 16, 0, 1);
-    ck_assert(aci_model_variant_named(&v, "int8"));
-    aci_model_token_cost(&int8, &s, &v, 64, 16, 0, 1);
-    ck_assert(aci_model_variant_named(&v, "int4"));
-    aci_model_token_cost(&int4, &s, &v, 64, 16, 0, 1);
+    m.shape = small();
+    m.group = 64;
+    ck_assert(aci_model_variant_named(&m.variants[0], "full"));
+    ck_assert(aci_model_variant_named(&m.variants[1], "int8"));
+    ck_assert(aci_model_variant_named(&m.variants[2], "int4"));
+    aci_model_token_cost(&full, &m, 0, 16, 0, 1);
+    aci_model_token_cost(&int8, &m, 1, 16, 0, 1);
+    aci_model_token_cost(&int4, &m, 2, 16, 0, 1);
     ck_assert_uint_eq(full.macs, int4.macs);
     ck_assert_uint_gt(full.bytes, int8.bytes);
     ck_assert_uint_gt(int8.bytes, int4.bytes);

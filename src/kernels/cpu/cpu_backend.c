@@ -273,24 +273,32 @@ static void gate_blocks(void *argument, int64_t first, int64_t last,
     call->level->rows->gate(call->out + from, call->up + from, to - from);
 }
 
+static ac_status activate(aci_backend *backend, float *out, const float *up,
+                          size_t n, ac_error *error)
+{
+    gate_call call = { ((cpu_backend *)backend)->level, out, up, n };
+
+    (void)error;
+    aci_platform_pool_run(backend->pool, gate_blocks, &call,
+                          (int64_t)((n + GATE_BLOCK - 1) / GATE_BLOCK), 8);
+    return AC_OK;
+}
+
 static ac_status gate(aci_backend *backend, float *out, float *scratch,
                       const aci_linear *gate_linear, const aci_linear *up,
                       const float *x, const float *norm_weight, float norm_eps,
                       int32_t n_rows, ac_error *error)
 {
-    cpu_backend *cpu = (cpu_backend *)backend;
     size_t n_ff = (size_t)gate_linear->weight->n_out;
     aci_product both[2] = { { *gate_linear, out, n_ff, 0 },
                             { *up, scratch, n_ff, 0 } };
-    gate_call call = { cpu->level, out, scratch, n_ff * (size_t)n_rows };
     ac_status status = project(backend, both, 2, x,
                                (size_t)gate_linear->weight->n_in, norm_weight,
                                norm_eps, n_rows, error);
 
     if (status == AC_OK)
-        aci_platform_pool_run(cpu->base.pool, gate_blocks, &call,
-                              (int64_t)((call.n + GATE_BLOCK - 1) /
-                                        GATE_BLOCK), 8);
+        status = activate(backend, out, scratch, n_ff * (size_t)n_rows,
+                          error);
     return status;
 }
 
@@ -538,9 +546,9 @@ static void close_backend(aci_backend *backend)
 }
 
 static const aci_backend_operations operations = {
-    embed,    norm,    project, gate, rotate_append, attend,
-    allocate, release, copy,    copy, adopt,         synchronize,
-    close_backend
+    embed,   norm,          project,  gate,     activate,
+    rotate_append, attend,  allocate, release,  copy,
+    copy,    adopt,         synchronize, close_backend
 };
 
 /* Untouched pages cost nothing, so everything is sized for the largest call. */
