@@ -38,39 +38,45 @@ static void reserve_layer(const aci_network *network,
 {
     const aci_shape *shape = &network->shape;
     int64_t n = network->options.max_tokens;
-    int64_t heads = shape->n_head + shape->n_head_kv;
+    int64_t heads = layer->plan.n_head + layer->plan.n_head_kv;
 
-    layer->normal_1 = rows_of(c, n, shape->n_embd);
-    layer->scale_1 = rows_of(c, n, 1);
-    layer->qkv_out = rows_of(c, n, network->qkv_width);
-    if (shape->qk_norm) {
+    layer->middle = layer->x;
+    if (heads > 0) {
+        layer->normal_1 = rows_of(c, n, shape->n_embd);
+        layer->scale_1 = rows_of(c, n, 1);
+        layer->qkv_out = rows_of(c, n, layer->qkv_width);
+        layer->log_sum = rows_of(c, n, layer->plan.n_head);
+        layer->attended = rows_of(c, n, layer->q_width);
+    }
+    if (heads > 0 && shape->qk_norm) {
         layer->raw = rows_of(c, n, heads * shape->head_dim);
         layer->head_scale = rows_of(c, n, heads);
     }
-    layer->log_sum = rows_of(c, n, shape->n_head);
-    layer->attended = rows_of(c, n, network->q_width);
-    layer->middle = rows_of(c, n, shape->n_embd);
-    layer->normal_2 = rows_of(c, n, shape->n_embd);
-    layer->scale_2 = rows_of(c, n, 1);
-    layer->gate_up_out = rows_of(c, n, 2 * (int64_t)shape->n_ff);
+    if (heads > 0 && layer->plan.n_ff > 0)
+        layer->middle = rows_of(c, n, shape->n_embd);
+    if (layer->plan.n_ff > 0) {
+        layer->normal_2 = rows_of(c, n, shape->n_embd);
+        layer->scale_2 = rows_of(c, n, 1);
+        layer->gate_up_out = rows_of(c, n, 2 * (int64_t)layer->plan.n_ff);
+    }
 }
 
 /* Without a backward pass, or with recomputation, layers share one set. */
 static void reserve_layers(aci_network *network, cursor *c)
 {
     bool shared = network->options.recompute || network->options.forward_only;
-    cursor first = { NULL, 0 };
+    cursor first;
     int32_t l;
 
+    for (l = 0; l < network->shape.n_layer; l++)
+        network->layers[l].x = rows_of(c, network->options.max_tokens,
+                                       network->shape.n_embd);
+    first = *c;
     for (l = 0; l < network->shape.n_layer; l++) {
-        aci_network_layer *layer = &network->layers[l];
-        cursor again = first;
+        cursor own = shared ? first : *c;
 
-        layer->x = rows_of(c, network->options.max_tokens,
-                           network->shape.n_embd);
-        if (l == 0)
-            first = *c;
-        reserve_layer(network, layer, shared && l > 0 ? &again : c);
+        reserve_layer(network, &network->layers[l], &own);
+        c->at = own.at > c->at ? own.at : c->at;
     }
 }
 
@@ -86,13 +92,13 @@ static void reserve_all(aci_network *network, cursor *c)
     network->end_normal = rows_of(c, n, embd);
     network->end_scale = rows_of(c, n, 1);
     network->branch = rows_of(c, n, embd);
-    network->hidden = rows_of(c, n, shape->n_ff);
+    network->hidden = rows_of(c, n, network->ff_width);
     network->d_x = rows_of(c, n, embd);
     network->d_normal = rows_of(c, n, embd);
     network->d_qkv = rows_of(c, back, network->qkv_width);
     network->d_attended = rows_of(c, back, network->q_width);
-    network->low = rows_of(c, n, network->options.rank);
-    network->d_low = rows_of(c, back, network->options.rank);
+    network->low = rows_of(c, n, network->max_rank);
+    network->d_low = rows_of(c, back, network->max_rank);
     network->logits = rows_of(c, slice, shape->n_vocab);
     network->rows = rows_of(c, slice, embd);
     network->d_rows = rows_of(c, slice, embd);
@@ -134,13 +140,14 @@ static ac_status make_activations(aci_network *network, ac_error *error)
 
 static ac_status check_options(const aci_shape *shape,
                                const aci_network_options *options,
-                               ac_error *error)
+                               int is_given, ac_error *error)
 {
     int low = options->trainable == ACI_TRAIN_LORA ||
-              options->trainable == ACI_TRAIN_FACTORS;
+              (options->trainable == ACI_TRAIN_FACTORS && !is_given);
 
     if (options->trainable < ACI_TRAIN_ALL ||
-        options->trainable > ACI_TRAIN_BLOCK)
+        options->trainable > ACI_TRAIN_CHOSEN ||
+        (options->trainable == ACI_TRAIN_CHOSEN && options->chosen == NULL))
         return aci_platform_fail(error, AC_E_ARGUMENT,
                                  "what to train was %d, which is not known",
                                  (int)options->trainable);
@@ -152,8 +159,7 @@ static ac_status check_options(const aci_shape *shape,
         !isfinite((double)options->alpha))
         return aci_platform_fail(error, AC_E_ARGUMENT,
                                  "LoRA's alpha was not a number");
-    if (options->trainable == ACI_TRAIN_BLOCK &&
-        (options->block < 0 || options->block >= shape->n_layer))
+    if (options->block < 0 || options->block >= shape->n_layer)
         return aci_platform_fail(error, AC_E_ARGUMENT,
                                  "block %d was not one of %d layers",
                                  (int)options->block, (int)shape->n_layer);
@@ -170,9 +176,6 @@ static void set_sizes(aci_network *network)
     aci_network_options *options = &network->options;
     int32_t slice = options->max_targets;
 
-    network->q_width = shape->n_head * shape->head_dim;
-    network->kv_width = shape->n_head_kv * shape->head_dim;
-    network->qkv_width = network->q_width + 2 * network->kv_width;
     network->attention_scale =
         (aci_real)(1.0 / sqrt((double)shape->head_dim));
     network->n_positions = options->max_tokens < shape->n_context
@@ -192,10 +195,11 @@ static ac_status open_training(aci_network *network, aci_pool *pool,
 {
     const aci_shape *shape = &network->shape;
     int32_t most = shape->n_embd > shape->n_ff ? shape->n_embd : shape->n_ff;
+    int32_t heads = shape->n_head * shape->head_dim;
     aci_training_sizes sizes = { .max_document = network->n_positions,
                                  .head_dim = shape->head_dim };
 
-    most = most > network->q_width ? most : network->q_width;
+    most = most > heads ? most : heads;
     sizes.max_width = most > 2 * shape->head_dim ? most : 2 * shape->head_dim;
     return aci_kernels_training_cpu_open(&network->training, network->memory,
                                          pool, network->options.level,
@@ -203,17 +207,35 @@ static ac_status open_training(aci_network *network, aci_pool *pool,
                                          error);
 }
 
-ac_status aci_workshop_network_create(aci_network **out, aci_memory *memory,
-                                      aci_pool *pool, const aci_shape *shape,
-                                      const aci_network_options *options,
-                                      ac_error *error)
+/* `model` NULL: all that the shape says, values 0. */
+static ac_status build(aci_network *network, aci_pool *pool,
+                       const aci_float_model *model, ac_error *error)
+{
+    ac_status status = open_training(network, pool, error);
+
+    if (status == AC_OK)
+        status = aci_workshop_network_plan(network, model, error);
+    if (status == AC_OK)
+        status = aci_workshop_network_list(network, error);
+    network->options.chosen = NULL;
+    if (status == AC_OK)
+        status = aci_workshop_network_place(network, error);
+    if (status != AC_OK)
+        return status;
+    aci_workshop_network_connect(network);
+    status = make_activations(network, error);
+    if (status == AC_OK && model != NULL)
+        status = aci_workshop_network_fill(network, model, error);
+    return status;
+}
+
+static ac_status create(aci_network **out, aci_memory *memory, aci_pool *pool,
+                        const aci_shape *shape, const aci_float_model *model,
+                        const aci_network_options *options, ac_error *error)
 {
     aci_network *network;
-    ac_status status = aci_model_shape_check(shape, error);
+    ac_status status = check_options(shape, options, model != NULL, error);
 
-    *out = NULL;
-    if (status == AC_OK)
-        status = check_options(shape, options, error);
     if (status != AC_OK)
         return status;
     network = aci_platform_alloc_zeroed(memory, 1, sizeof *network);
@@ -223,20 +245,39 @@ ac_status aci_workshop_network_create(aci_network **out, aci_memory *memory,
     network->shape = *shape;
     network->options = *options;
     set_sizes(network);
-    status = open_training(network, pool, error);
-    if (status == AC_OK)
-        status = aci_workshop_network_list(network, error);
-    if (status == AC_OK)
-        status = aci_workshop_network_place(network, error);
-    if (status == AC_OK)
-        status = aci_workshop_network_connect(network, error);
-    if (status == AC_OK)
-        status = make_activations(network, error);
+    status = build(network, pool, model, error);
     if (status == AC_OK)
         *out = network;
     else
         aci_workshop_network_free(network);
     return status;
+}
+
+ac_status aci_workshop_network_create(aci_network **out, aci_memory *memory,
+                                      aci_pool *pool, const aci_shape *shape,
+                                      const aci_network_options *options,
+                                      ac_error *error)
+{
+    ac_status status = aci_model_shape_check(shape, error);
+
+    *out = NULL;
+    return status == AC_OK
+               ? create(out, memory, pool, shape, NULL, options, error)
+               : status;
+}
+
+ac_status aci_workshop_network_create_from(aci_network **out,
+                                           aci_memory *memory, aci_pool *pool,
+                                           const aci_float_model *model,
+                                           const aci_network_options *options,
+                                           ac_error *error)
+{
+    ac_status status = aci_workshop_floats_check(model, error);
+
+    *out = NULL;
+    return status == AC_OK ? create(out, memory, pool, &model->shape, model,
+                                    options, error)
+                           : status;
 }
 
 static void release(aci_training *training, void *block)

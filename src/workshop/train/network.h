@@ -3,6 +3,10 @@
  * rotary positions, grouped-query attention, gated feed-forward, biases, q/k
  * norm, tied or separate embeddings. aci_real is float (kernels/training.h).
  *
+ * A model that compression changed has other widths in each layer, lacks parts
+ * of layers, or has products in place of matrices (float_model.h): it is
+ * trained as it is, by the same passes.
+ *
  * A batch is a row of tokens in which documents lie end to end; attention
  * never crosses from one to the next and positions restart at 0. The head is
  * computed only for rows that have a target. */
@@ -18,6 +22,7 @@
 #include "model/shape.h"
 #include "platform/memory.h"
 #include "platform/threads.h"
+#include "workshop/train/float_model.h"
 
 typedef struct aci_network aci_network;
 
@@ -26,16 +31,28 @@ enum aci_trainable {
     ACI_TRAIN_SMALL = 1,   /* norms, biases */
     ACI_TRAIN_LORA = 2,    /* W + (alpha / rank) B A on chosen matrices */
     ACI_TRAIN_FACTORS = 3, /* matrices given as U V, the factors themselves */
-    ACI_TRAIN_BLOCK = 4    /* all of layer `block` only */
+    ACI_TRAIN_BLOCK = 4,   /* all of layer `block` only */
+    ACI_TRAIN_CHOSEN = 5   /* what `chosen` names */
+};
+
+/* Bits of `chosen`; 1 << aci_layer_matrix are the matrices, dense or not. */
+enum aci_chosen {
+    ACI_CHOOSE_NORMS = 1 << 7,   /* outside the layers: the last norm */
+    ACI_CHOOSE_BIASES = 1 << 8,
+    ACI_CHOOSE_FACTORS = 1 << 9, /* every matrix given as a product */
+    ACI_CHOOSE_EMBED = 1 << 10,  /* outside the layers */
+    ACI_CHOOSE_HEAD = 1 << 11    /* outside the layers, when not tied */
 };
 
 typedef struct aci_network_options {
     int32_t trainable;       /* aci_trainable */
-    int32_t rank;            /* lora, factors */
+    int32_t rank;            /* lora; factors of a whole model */
     float alpha;             /* lora */
     uint32_t matrices;       /* bit set of q 1, k 2, v 4, o 8, gate 16, up 32,
                                 down 64; 0: all seven */
-    int32_t block;
+    const uint32_t *chosen;  /* [n_layer + 1], the last for what is outside
+                                the layers; read when the network is made */
+    int32_t block;           /* of ACI_TRAIN_BLOCK, of a block's loss */
     int32_t max_tokens;      /* of a batch */
     int32_t max_targets;     /* rows with a target at once in the head; 0: a
                                 size that bounds memory */
@@ -78,6 +95,8 @@ typedef struct aci_objective {
     int32_t loss;                /* aci_loss */
     float temperature;           /* KL: both sides are divided by it */
     const aci_real *teacher_logits; /* KL: [rows with a target, n_vocab] */
+    aci_network *teacher;           /* KL: instead of them, their source, run
+                                       on the batch a slice at a time */
     const aci_real *block_input;    /* block MSE: [n_tokens, n_embd] */
     const aci_real *block_target;   /* block MSE: [n_tokens, n_embd] */
 } aci_objective;
@@ -87,6 +106,20 @@ ac_status aci_workshop_network_create(aci_network **out, aci_memory *memory,
                                       const aci_network_options *options,
                                       ac_error *error);
 void aci_workshop_network_free(aci_network *network);
+
+/* The same of a model in memory, checked here, with its values. Matrices that
+ * it gives as products are parameters "0.q.left" and "0.q.right"; a shared V is
+ * its owner's. LoRA goes on dense matrices only. AC_E_NUMERIC names an array
+ * that is not finite. Nothing of the model is kept. */
+ac_status aci_workshop_network_create_from(aci_network **out,
+                                           aci_memory *memory, aci_pool *pool,
+                                           const aci_float_model *model,
+                                           const aci_network_options *options,
+                                           ac_error *error);
+
+/* Values of everything trainable into the arrays of a model of that form. */
+ac_status aci_workshop_network_give(aci_float_model *model,
+                                    aci_network *network, ac_error *error);
 
 /* As GPT-2: normal(0, 0.02), residual outputs (o, down) divided by
  * sqrt(2 n_layer), norms 1, biases 0; LoRA's A normal, its B 0. The same seed
@@ -153,6 +186,12 @@ ac_status aci_workshop_network_step(aci_network *network, double *loss,
 ac_status aci_workshop_network_logits(aci_network *network, aci_real *logits,
                                       const aci_batch *batch,
                                       ac_error *error);
+
+/* What layer `block` makes of `in`; both [n_tokens, n_embd] of the host, and
+ * may be the same. */
+ac_status aci_workshop_network_block(aci_network *network, aci_real *out,
+                                     const aci_real *in,
+                                     const aci_batch *batch, ac_error *error);
 
 /* Multiply-accumulate operations times two, forward and backward, of a batch:
  * what the share of the matrix rate is computed from. */

@@ -1,8 +1,10 @@
 /* network_internal.h - what the files of the network share.
  *
  *     network.c             making one: options, activations
+ *     network_plan.c        what each layer consists of
  *     network_parameters.c  parameters: list, memory, use
  *     network_load.c        starting values
+ *     network_exchange.c    values from and to models in memory
  *     network_batch.c       checking a batch, moving it to the device
  *     network_projection.c  dense, low-rank and LoRA products
  *     network_layer.c       one layer, forward and backward
@@ -13,6 +15,7 @@
 #define ACI_WORKSHOP_TRAIN_NETWORK_INTERNAL_H
 
 #include "kernels/training.h"
+#include "model/tensor_list.h"
 #include "workshop/train/network.h"
 
 /* A parameter where it is used; gradient NULL: frozen. value NULL: absent. */
@@ -27,6 +30,9 @@ typedef struct aci_projection_part {
     aci_weights a, b;       /* [rank, n_in], [n_out, rank] */
     aci_weights bias;       /* [n_out] */
     int32_t n_out, column;  /* where in the projection's output */
+    int32_t rank;           /* 0: no a and b */
+    bool shares;            /* a is that of part 0 */
+    aci_real scale;         /* of b a */
 } aci_projection_part;
 
 /* Matrices that read the same input, their outputs side by side. `fused`: all
@@ -37,11 +43,22 @@ typedef struct aci_projection {
     bool fused, fused_gradient;
 } aci_projection;
 
+/* What a layer consists of; n_head_kv or n_ff 0: that half is skipped. */
+typedef struct aci_layer_plan {
+    int32_t n_head, n_head_kv, n_ff;
+    int32_t rank[ACI_N_MATRICES];    /* of factors; 0: dense */
+    bool shares[ACI_N_MATRICES];     /* V of q or gate */
+    bool has_bias[ACI_N_MATRICES];
+} aci_layer_plan;
+
 typedef struct aci_network_layer {
+    aci_layer_plan plan;
+    int32_t q_width, kv_width, qkv_width;
     aci_weights attn_norm, ffn_norm, q_norm, k_norm;
     aci_projection qkv, o, gate_up, down;
     /* Kept from forward for backward; rows are the batch's tokens. */
     aci_real *x, *normal_1, *scale_1;  /* x: the layer's input */
+    /* middle is x where a half is skipped */
     aci_real *qkv_out, *raw, *head_scale, *log_sum, *attended;
     aci_real *middle, *normal_2, *scale_2, *gate_up_out;
 } aci_network_layer;
@@ -56,7 +73,8 @@ struct aci_network {
     aci_training *training;
     aci_shape shape;
     aci_network_options options;
-    int32_t q_width, kv_width, qkv_width;
+    int32_t q_width, qkv_width, ff_width; /* the widest layer's */
+    int32_t max_rank;
     int32_t n_positions;       /* the longest document */
     int32_t lowest;            /* layer where backward ends; n_layer: head */
 
@@ -73,7 +91,7 @@ struct aci_network {
     aci_real *end, *end_normal, *end_scale;
     aci_real *branch, *hidden; /* [n, n_embd], [n, n_ff] */
     aci_real *d_x, *d_normal, *d_qkv, *d_attended;
-    aci_real *low, *d_low;     /* [n, rank] */
+    aci_real *low, *d_low;     /* [n, max_rank] */
     aci_real *logits, *rows, *d_rows, *losses; /* a slice of the head */
     aci_real *teacher;         /* NULL until a divergence is asked for */
     aci_real *cosine, *sine;
@@ -88,13 +106,31 @@ struct aci_network {
     int64_t n_targets;
 };
 
+/* ---- network_plan.c ------------------------------------------------------ */
+
+/* The layers, with widths, of a model in memory or (NULL) of the shape. */
+ac_status aci_workshop_network_plan(aci_network *network,
+                                    const aci_float_model *model,
+                                    ac_error *error);
+
+/* The i-th tensor that could be there, with the size it has in its layer; in
+ * `matrix` which it is, or whose bias, or -1; `there`: the layer has it. False
+ * when there are no more. */
+bool aci_workshop_network_tensor(aci_tensor *tensor, int *matrix, bool *there,
+                                 const aci_network *network, size_t i);
+
+/* ---- network_exchange.c -------------------------------------------------- */
+
+ac_status aci_workshop_network_fill(aci_network *network,
+                                    const aci_float_model *model,
+                                    ac_error *error);
+
 /* ---- network_parameters.c ------------------------------------------------ */
 
 /* In this order: what there is, memory for it, pointers into it. */
 ac_status aci_workshop_network_list(aci_network *network, ac_error *error);
 ac_status aci_workshop_network_place(aci_network *network, ac_error *error);
-ac_status aci_workshop_network_connect(aci_network *network,
-                                       ac_error *error);
+void aci_workshop_network_connect(aci_network *network);
 
 /* Parameter by name; NULL when there is none. */
 aci_parameter *aci_workshop_network_find(const aci_network *network,

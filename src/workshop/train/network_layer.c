@@ -6,7 +6,9 @@
  *     n2 = norm(middle)   h = silu(n2 Wgate') * (n2 Wup')
  *     out = middle + h Wdown'
  *
- * The sums are left to the norm that reads them: x and branch travel apart. */
+ * The sums are left to the norm that reads them: x and branch travel apart. Of
+ * a layer that lacks a half the other runs as it would, on x; one that lacks
+ * both only adds. */
 #include "workshop/train/network_internal.h"
 
 static aci_training_rotation rotation(const aci_network *network,
@@ -26,9 +28,9 @@ static aci_training_rotation rotation(const aci_network *network,
         .sine = network->sine,
         .positions = network->positions,
         .n_rows = network->n_tokens,
-        .stride = network->qkv_width,
-        .n_head = shape->n_head,
-        .n_head_kv = shape->n_head_kv,
+        .stride = layer->qkv_width,
+        .n_head = layer->plan.n_head,
+        .n_head_kv = layer->plan.n_head_kv,
         .head_dim = shape->head_dim,
         .interleaved = shape->rope_interleaved,
         .eps = shape->norm_eps,
@@ -49,11 +51,11 @@ static aci_training_attention attention(const aci_network *network,
         .d_qkv = network->d_qkv,
         .starts = network->starts,
         .n_tokens = network->n_tokens,
-        .stride = network->qkv_width,
+        .stride = layer->qkv_width,
         .n_documents = network->n_documents,
         .longest = network->longest,
-        .n_head = shape->n_head,
-        .n_head_kv = shape->n_head_kv,
+        .n_head = layer->plan.n_head,
+        .n_head_kv = layer->plan.n_head_kv,
         .head_dim = shape->head_dim,
         .window = shape->window,
         .scale = network->attention_scale,
@@ -115,34 +117,74 @@ void aci_workshop_end_backward(aci_network *network)
                   network->end);
 }
 
-void aci_workshop_layer_forward(aci_network *network, int32_t l,
-                                const aci_real *x, const aci_real *branch)
+/* layer->x = x + branch, and the attention of it into network->branch. */
+static void attention_forward(aci_network *network, aci_network_layer *layer,
+                              const aci_real *x, const aci_real *branch)
 {
     aci_training *training = network->training;
-    const aci_training_operations *ops = training->operations;
-    aci_network_layer *layer = &network->layers[l];
     aci_training_rotation turned = rotation(network, layer, layer->qkv_out);
     aci_training_attention attended = attention(network, layer);
-    aci_training_gate gate = { .gate_up = layer->gate_up_out,
-                               .hidden = network->hidden,
-                               .n_rows = network->n_tokens,
-                               .width = network->shape.n_ff };
 
     norm(network, &layer->attn_norm, layer->x, layer->normal_1,
          layer->scale_1, x, branch);
     aci_workshop_project(network, layer->qkv_out, &layer->qkv,
                          layer->normal_1);
-    ops->rotate(training, &turned);
-    ops->attend(training, &attended);
+    training->operations->rotate(training, &turned);
+    training->operations->attend(training, &attended);
     aci_workshop_project(network, network->branch, &layer->o,
                          layer->attended);
+}
+
+/* layer->middle = x + branch, and the feed-forward of it into
+ * network->branch. */
+static void feed_forward(aci_network *network, aci_network_layer *layer,
+                         const aci_real *x, const aci_real *branch)
+{
+    aci_training *training = network->training;
+    aci_training_gate gate = { .gate_up = layer->gate_up_out,
+                               .hidden = network->hidden,
+                               .n_rows = network->n_tokens,
+                               .width = layer->plan.n_ff };
+
     norm(network, &layer->ffn_norm, layer->middle, layer->normal_2,
-         layer->scale_2, layer->x, network->branch);
+         layer->scale_2, x, branch);
     aci_workshop_project(network, layer->gate_up_out, &layer->gate_up,
                          layer->normal_2);
-    ops->gate(training, &gate);
+    training->operations->gate(training, &gate);
     aci_workshop_project(network, network->branch, &layer->down,
                          network->hidden);
+}
+
+/* layer->x = x + branch, which a norm leaves beside its own result, and nothing
+ * more to add. */
+static void add_only(aci_network *network, aci_network_layer *layer,
+                     const aci_real *x, const aci_real *branch)
+{
+    norm(network, &network->final_norm, layer->x, network->end_normal,
+         network->end_scale, x, branch);
+    network->training->operations->zero(
+        network->training, network->branch,
+        (size_t)network->n_tokens * (size_t)network->shape.n_embd *
+            sizeof(aci_real));
+}
+
+void aci_workshop_layer_forward(aci_network *network, int32_t l,
+                                const aci_real *x, const aci_real *branch)
+{
+    aci_network_layer *layer = &network->layers[l];
+    const aci_layer_plan *plan = &layer->plan;
+
+    if (plan->n_head_kv == 0 && plan->n_ff == 0) {
+        add_only(network, layer, x, branch);
+        return;
+    }
+    if (plan->n_head_kv > 0) {
+        attention_forward(network, layer, x, branch);
+        x = layer->x;
+        branch = network->branch;
+    }
+    if (plan->n_ff > 0)
+        feed_forward(network, layer, x, branch);
 }
 
 static void feed_forward_backward(aci_network *network,
@@ -152,7 +194,7 @@ static void feed_forward_backward(aci_network *network,
                                .hidden = network->hidden,
                                .d_gate_up = layer->gate_up_out,
                                .n_rows = network->n_tokens,
-                               .width = network->shape.n_ff };
+                               .width = layer->plan.n_ff };
 
     aci_workshop_project_back(network, network->hidden, &layer->down,
                               network->d_x);
@@ -191,6 +233,8 @@ void aci_workshop_layer_backward(aci_network *network, int32_t l)
 
     if (network->options.recompute)
         aci_workshop_layer_forward(network, l, layer->x, NULL);
-    feed_forward_backward(network, layer);
-    attention_backward(network, layer);
+    if (layer->plan.n_ff > 0)
+        feed_forward_backward(network, layer);
+    if (layer->plan.n_head_kv > 0)
+        attention_backward(network, layer);
 }

@@ -4,25 +4,25 @@
 
 /* Multiply-accumulates per token of a matrix in one layer: forward, gradient
  * by input, gradient by weights. */
-static double part_work(const aci_network *network, const aci_projection *p,
+static double part_work(const aci_projection *p,
                         const aci_projection_part *part)
 {
-    double n_in = p->n_in, n_out = part->n_out, rank = network->options.rank;
+    double n_in = p->n_in, n_out = part->n_out, rank = part->rank;
     double dense = part->dense.value != NULL ? n_in * n_out : 0.0;
-    double low = part->a.value != NULL ? rank * (n_in + n_out) : 0.0;
+    double thin = part->shares ? 0.0 : rank * n_in, wide = rank * n_out;
 
     return dense * (part->dense.gradient != NULL ? 3.0 : 2.0) +
-           low * (part->a.gradient != NULL ? 3.0 : 2.0);
+           thin * (part->a.gradient != NULL ? 3.0 : 2.0) +
+           wide * (part->b.gradient != NULL ? 3.0 : 2.0);
 }
 
-static double projection_work(const aci_network *network,
-                              const aci_projection *p)
+static double projection_work(const aci_projection *p)
 {
     double work = 0.0;
     int32_t i;
 
     for (i = 0; i < p->n_parts; i++)
-        work += part_work(network, p, &p->parts[i]);
+        work += part_work(p, &p->parts[i]);
     return work;
 }
 
@@ -54,12 +54,12 @@ double aci_workshop_network_operations(const aci_network *network,
     for (l = 0; l < shape->n_layer; l++) {
         const aci_network_layer *layer = &network->layers[l];
 
-        work += tokens * (projection_work(network, &layer->qkv) +
-                          projection_work(network, &layer->o) +
-                          projection_work(network, &layer->gate_up) +
-                          projection_work(network, &layer->down));
+        work += tokens * (projection_work(&layer->qkv) +
+                          projection_work(&layer->o) +
+                          projection_work(&layer->gate_up) +
+                          projection_work(&layer->down));
         /* two products forward, five backward */
-        work += 7.0 * network->q_width * pairs(network, batch);
+        work += 7.0 * layer->q_width * pairs(network, batch);
     }
     work += targets * head * (network->head.gradient != NULL ? 3.0 : 2.0);
     return 2.0 * work;

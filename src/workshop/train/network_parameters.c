@@ -7,7 +7,6 @@
 #include <stdio.h>
 #include <string.h>
 
-#include "model/tensor_list.h"
 #include "platform/error.h"
 #include "workshop/train/network_internal.h"
 
@@ -15,42 +14,49 @@ enum { ALIGNMENT = 16 }; /* numbers; a cache line of float32 */
 
 static const char *const matrix_names[] = { "q",    "k",  "v",   "o",
                                             "gate", "up", "down" };
-enum { N_MATRICES = 7 };
 
 /* ---- the list of parameters ---------------------------------------------- */
 
-/* Number of the matrix a layer's tensor is, in matrix_names; -1: none. */
-static int matrix_of(const aci_tensor *tensor)
+/* LoRA goes on dense matrices that were asked for. */
+static bool has_lora(const aci_network *network, const aci_tensor *tensor,
+                     int matrix)
 {
-    const char *dot = strchr(tensor->name, '.');
-    int i;
+    uint32_t set = network->options.matrices;
 
-    if (tensor->layer < 0 || dot == NULL)
-        return -1;
-    for (i = 0; i < N_MATRICES; i++)
-        if (strcmp(dot + 1, matrix_names[i]) == 0)
-            return i;
-    return -1;
-}
-
-static bool is_chosen(const aci_network *network, const aci_tensor *tensor)
-{
-    int i = matrix_of(tensor);
-    int32_t mode = network->options.trainable;
-
-    return (mode == ACI_TRAIN_LORA || mode == ACI_TRAIN_FACTORS) && i >= 0 &&
-           (network->options.matrices == 0 ||
-            (network->options.matrices >> i & 1) != 0);
+    return network->options.trainable == ACI_TRAIN_LORA && tensor->is_matrix &&
+           matrix >= 0 && (set == 0 || (set >> matrix & 1) != 0) &&
+           network->layers[tensor->layer].plan.rank[matrix] == 0;
 }
 
 /* Given as factors, so that no dense matrix is there. */
-static bool is_factored(const aci_network *network, const aci_tensor *tensor)
+static bool is_factored(const aci_network *network, const aci_tensor *tensor,
+                        int matrix)
 {
-    return network->options.trainable == ACI_TRAIN_FACTORS &&
-           is_chosen(network, tensor);
+    return tensor->is_matrix && matrix >= 0 &&
+           network->layers[tensor->layer].plan.rank[matrix] > 0;
 }
 
-static bool is_trainable(const aci_network *network, const aci_tensor *tensor)
+static bool is_chosen(const aci_network *network, const aci_tensor *tensor,
+                      int matrix)
+{
+    int32_t n = network->shape.n_layer;
+    uint32_t set = network->options.chosen[tensor->layer < 0 ? n
+                                                             : tensor->layer];
+
+    if (!tensor->is_matrix)
+        return (set & (matrix >= 0 ? ACI_CHOOSE_BIASES : ACI_CHOOSE_NORMS)) !=
+               0;
+    if (tensor->layer < 0)
+        return (set & (strcmp(tensor->name, "head") == 0
+                           ? ACI_CHOOSE_HEAD
+                           : ACI_CHOOSE_EMBED)) != 0;
+    return (set >> matrix & 1) != 0 ||
+           (is_factored(network, tensor, matrix) &&
+            (set & ACI_CHOOSE_FACTORS) != 0);
+}
+
+static bool is_trainable(const aci_network *network, const aci_tensor *tensor,
+                         int matrix)
 {
     if (network->options.forward_only)
         return false;
@@ -59,8 +65,12 @@ static bool is_trainable(const aci_network *network, const aci_tensor *tensor)
         return true;
     case ACI_TRAIN_SMALL:
         return !tensor->is_matrix;
+    case ACI_TRAIN_FACTORS:
+        return is_factored(network, tensor, matrix);
     case ACI_TRAIN_BLOCK:
         return tensor->layer == network->options.block;
+    case ACI_TRAIN_CHOSEN:
+        return is_chosen(network, tensor, matrix);
     default:
         return false;
     }
@@ -90,54 +100,69 @@ static void append(aci_network *network, const char *name, int64_t n_rows,
     network->n_parameters++;
 }
 
-static bool is_glued(const aci_tensor *tensor)
+static bool is_glued(const aci_tensor *tensor, int matrix)
 {
-    int i = matrix_of(tensor);
-
-    return i == 1 || i == 2 || i == 5;
+    return tensor->is_matrix &&
+           (matrix == ACI_MATRIX_K || matrix == ACI_MATRIX_V ||
+            matrix == ACI_MATRIX_UP);
 }
 
-static void append_low(aci_network *network, const aci_tensor *tensor)
+static void append_pair(aci_network *network, const aci_tensor *tensor,
+                        const char *in, const char *out, int32_t rank,
+                        bool trainable)
 {
-    bool lora = network->options.trainable == ACI_TRAIN_LORA;
-    bool trainable = !network->options.forward_only;
     char name[48];
 
-    snprintf(name, sizeof name, "%.30s.%s", tensor->name,
-             lora ? "lora_a" : "right");
-    append(network, name, network->options.rank, tensor->n_in, trainable,
-           true, false);
-    snprintf(name, sizeof name, "%.30s.%s", tensor->name,
-             lora ? "lora_b" : "left");
-    append(network, name, tensor->n_out, network->options.rank, trainable,
-           true, false);
+    if (in != NULL) {
+        snprintf(name, sizeof name, "%.30s.%s", tensor->name, in);
+        append(network, name, rank, tensor->n_in, trainable, true, false);
+    }
+    snprintf(name, sizeof name, "%.30s.%s", tensor->name, out);
+    append(network, name, tensor->n_out, rank, trainable, true, false);
+}
+
+static void append_low(aci_network *network, const aci_tensor *tensor,
+                       int matrix)
+{
+    bool shares;
+
+    if (has_lora(network, tensor, matrix))
+        append_pair(network, tensor, "lora_a", "lora_b",
+                    network->options.rank, !network->options.forward_only);
+    if (!is_factored(network, tensor, matrix))
+        return;
+    shares = network->layers[tensor->layer].plan.shares[matrix];
+    append_pair(network, tensor, shares ? NULL : "right", "left",
+                network->layers[tensor->layer].plan.rank[matrix],
+                is_trainable(network, tensor, matrix));
 }
 
 ac_status aci_workshop_network_list(aci_network *network, ac_error *error)
 {
-    const aci_shape *shape = &network->shape;
-    size_t n = aci_model_tensor_count(shape), i;
-    size_t most = n + 2 * N_MATRICES * (size_t)shape->n_layer;
     aci_tensor tensor;
+    size_t most = 2 * ACI_N_MATRICES * (size_t)network->shape.n_layer, i;
+    int matrix;
+    bool there;
 
+    for (i = 0; aci_workshop_network_tensor(&tensor, &matrix, &there, network,
+                                            i); i++)
+        most++;
     network->parameters = aci_platform_alloc_zeroed(
         network->memory, most, sizeof *network->parameters);
     network->places = aci_platform_alloc_zeroed(network->memory, most,
                                                 sizeof *network->places);
     if (network->parameters == NULL || network->places == NULL)
         return aci_platform_fail_memory(error, "the list of parameters");
-    for (i = 0; i < n; i++) {
-        aci_model_tensor_at(&tensor, shape, i);
-        if (!is_factored(network, &tensor))
+    for (i = 0; aci_workshop_network_tensor(&tensor, &matrix, &there, network,
+                                            i); i++)
+        if (there && !is_factored(network, &tensor, matrix))
             append(network, tensor.name, tensor.n_out, tensor.n_in,
-                   is_trainable(network, &tensor), tensor.is_matrix,
-                   is_glued(&tensor));
-    }
-    for (i = 0; i < n; i++) {
-        aci_model_tensor_at(&tensor, shape, i);
-        if (is_chosen(network, &tensor))
-            append_low(network, &tensor);
-    }
+                   is_trainable(network, &tensor, matrix), tensor.is_matrix,
+                   is_glued(&tensor, matrix));
+    for (i = 0; aci_workshop_network_tensor(&tensor, &matrix, &there, network,
+                                            i); i++)
+        if (there)
+            append_low(network, &tensor, matrix);
     return AC_OK;
 }
 
@@ -203,18 +228,33 @@ static aci_weights layer_weights(const aci_network *network, int32_t l,
 }
 
 static void add_part(aci_projection *projection, const aci_network *network,
-                     int32_t l, const char *name, int32_t n_out)
+                     int32_t l, int matrix, int32_t n_out)
 {
-    aci_projection_part *part = &projection->parts[projection->n_parts++];
-    bool lora = network->options.trainable == ACI_TRAIN_LORA;
+    aci_projection_part *part = &projection->parts[projection->n_parts];
+    const aci_layer_plan *plan = &network->layers[l].plan;
+    const char *name = matrix_names[matrix];
+    const aci_network_options *options = &network->options;
 
     part->dense = layer_weights(network, l, name, "");
-    part->a = layer_weights(network, l, name, lora ? ".lora_a" : ".right");
-    part->b = layer_weights(network, l, name, lora ? ".lora_b" : ".left");
     part->bias = layer_weights(network, l, name, "_bias");
+    part->a = layer_weights(network, l, name, ".lora_a");
+    part->b = layer_weights(network, l, name, ".lora_b");
+    if (part->a.value != NULL) {
+        part->rank = options->rank;
+        part->scale = (aci_real)(options->alpha / (float)options->rank);
+    }
+    if (plan->rank[matrix] > 0) {
+        part->b = layer_weights(network, l, name, ".left");
+        part->shares = plan->shares[matrix];
+        part->a = part->shares ? projection->parts[0].a
+                               : layer_weights(network, l, name, ".right");
+        part->rank = plan->rank[matrix];
+        part->scale = 1;
+    }
     part->n_out = n_out;
     part->column = projection->n_out;
     projection->n_out += n_out;
+    projection->n_parts++;
 }
 
 static void close_projection(aci_projection *projection, int32_t n_in)
@@ -234,21 +274,21 @@ static void close_projection(aci_projection *projection, int32_t n_in)
 static void connect_layer(aci_network *network, int32_t l)
 {
     aci_network_layer *layer = &network->layers[l];
-    int32_t embd = network->shape.n_embd, ff = network->shape.n_ff;
+    int32_t embd = network->shape.n_embd, ff = layer->plan.n_ff;
 
     layer->attn_norm = layer_weights(network, l, "attn_norm", "");
     layer->ffn_norm = layer_weights(network, l, "ffn_norm", "");
     layer->q_norm = layer_weights(network, l, "q_norm", "");
     layer->k_norm = layer_weights(network, l, "k_norm", "");
-    add_part(&layer->qkv, network, l, "q", network->q_width);
-    add_part(&layer->qkv, network, l, "k", network->kv_width);
-    add_part(&layer->qkv, network, l, "v", network->kv_width);
-    add_part(&layer->o, network, l, "o", embd);
-    add_part(&layer->gate_up, network, l, "gate", ff);
-    add_part(&layer->gate_up, network, l, "up", ff);
-    add_part(&layer->down, network, l, "down", embd);
+    add_part(&layer->qkv, network, l, ACI_MATRIX_Q, layer->q_width);
+    add_part(&layer->qkv, network, l, ACI_MATRIX_K, layer->kv_width);
+    add_part(&layer->qkv, network, l, ACI_MATRIX_V, layer->kv_width);
+    add_part(&layer->o, network, l, ACI_MATRIX_O, embd);
+    add_part(&layer->gate_up, network, l, ACI_MATRIX_GATE, ff);
+    add_part(&layer->gate_up, network, l, ACI_MATRIX_UP, ff);
+    add_part(&layer->down, network, l, ACI_MATRIX_DOWN, embd);
     close_projection(&layer->qkv, embd);
-    close_projection(&layer->o, network->q_width);
+    close_projection(&layer->o, layer->q_width);
     close_projection(&layer->gate_up, embd);
     close_projection(&layer->down, ff);
 }
@@ -274,21 +314,15 @@ static int32_t find_lowest(const aci_network *network)
     return lowest;
 }
 
-ac_status aci_workshop_network_connect(aci_network *network,
-                                       ac_error *error)
+void aci_workshop_network_connect(aci_network *network)
 {
-    int32_t n = network->shape.n_layer, l;
+    int32_t l;
 
-    network->layers = aci_platform_alloc_zeroed(network->memory, (size_t)n,
-                                                sizeof *network->layers);
-    if (network->layers == NULL)
-        return aci_platform_fail_memory(error, "the layers");
     network->embed = weights(network, "embed");
     network->final_norm = weights(network, "final_norm");
     network->head = network->shape.tied_embeddings ? network->embed
                                                    : weights(network, "head");
-    for (l = 0; l < n; l++)
+    for (l = 0; l < network->shape.n_layer; l++)
         connect_layer(network, l);
     network->lowest = find_lowest(network);
-    return AC_OK;
 }

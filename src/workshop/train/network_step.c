@@ -89,9 +89,14 @@ static ac_status slice_loss(aci_network *network,
         training->operations->cross_entropy(training, &loss);
         return AC_OK;
     }
-    status = training->operations->upload(
-        training, network->teacher, objective->teacher_logits + at * n_vocab,
-        bytes, error);
+    if (objective->teacher != NULL) {
+        slice_logits(objective->teacher, at, n);
+        loss.reference = objective->teacher->logits;
+    } else {
+        status = training->operations->upload(
+            training, network->teacher,
+            objective->teacher_logits + at * n_vocab, bytes, error);
+    }
     if (status == AC_OK)
         training->operations->divergence(training, &loss);
     return status;
@@ -237,7 +242,8 @@ static ac_status step_block(aci_network *network, double *loss,
     ac_status status;
 
     if (objective->block_input == NULL || objective->block_target == NULL ||
-        network->options.trainable != ACI_TRAIN_BLOCK)
+        (weight != 0.0f && network->options.trainable != ACI_TRAIN_BLOCK &&
+         network->options.trainable != ACI_TRAIN_CHOSEN))
         return aci_platform_fail(error, AC_E_ARGUMENT,
                                  "a block's loss needs a block, its inputs "
                                  "and its outputs");
@@ -253,10 +259,13 @@ static ac_status step_block(aci_network *network, double *loss,
     return status;
 }
 
-static ac_status make_teacher(aci_network *network, ac_error *error)
+static ac_status make_teacher(aci_network *network,
+                              const aci_objective *objective, ac_error *error)
 {
     aci_training *training = network->training;
 
+    if (objective->teacher != NULL)
+        return AC_OK;
     if (network->teacher == NULL)
         network->teacher = training->operations->allocate(
             training, (size_t)network->slice * (size_t)network->shape.n_vocab *
@@ -280,13 +289,18 @@ static ac_status check_objective(aci_network *network,
                                  (int)objective->loss);
     if (objective->loss != ACI_LOSS_KL)
         return AC_OK;
-    if (objective->teacher_logits == NULL ||
+    if ((objective->teacher_logits == NULL && objective->teacher == NULL) ||
+        (objective->teacher != NULL &&
+         (objective->teacher == network ||
+          objective->teacher->shape.n_vocab != network->shape.n_vocab ||
+          objective->teacher->slice < network->slice)) ||
         !(objective->temperature > 0.0f) ||
         !isfinite((double)objective->temperature))
         return aci_platform_fail(error, AC_E_ARGUMENT,
-                                 "a divergence needs a teacher's logits and "
-                                 "a temperature above 0");
-    return make_teacher(network, error);
+                                 "a divergence needs a teacher's logits, as "
+                                 "many as its own, and a temperature above "
+                                 "0");
+    return make_teacher(network, objective, error);
 }
 
 ac_status aci_workshop_network_step(aci_network *network, double *loss,
@@ -306,6 +320,12 @@ ac_status aci_workshop_network_step(aci_network *network, double *loss,
     if (objective->loss == ACI_LOSS_BLOCK_MSE)
         return step_block(network, loss, n_targets, batch, objective, weight,
                           error);
+    if (objective->loss == ACI_LOSS_KL && objective->teacher != NULL) {
+        status = aci_workshop_network_take(objective->teacher, batch, error);
+        if (status != AC_OK)
+            return status;
+        run_layers(objective->teacher);
+    }
     run_layers(network);
     status = run_head(network, objective, weight, error);
     if (status == AC_OK)
@@ -316,6 +336,34 @@ ac_status aci_workshop_network_step(aci_network *network, double *loss,
     if (status == AC_OK && weight != 0.0f && network->n_targets > 0)
         run_back(network);
     return status;
+}
+
+ac_status aci_workshop_network_block(aci_network *network, aci_real *out,
+                                     const aci_real *in,
+                                     const aci_batch *batch, ac_error *error)
+{
+    aci_training *training = network->training;
+    aci_network_layer *layer = &network->layers[network->options.block];
+    size_t bytes;
+    ac_status status = aci_workshop_network_take(network, batch, error);
+
+    if (status != AC_OK)
+        return status;
+    bytes = (size_t)network->n_tokens * (size_t)network->shape.n_embd *
+            sizeof(aci_real);
+    status = training->operations->upload(training, layer->x, in, bytes,
+                                          error);
+    if (status != AC_OK)
+        return status;
+    aci_workshop_layer_forward(network, network->options.block, layer->x,
+                               NULL);
+    aci_workshop_end_forward(network, network->end, layer->middle);
+    if (!is_finite(network, network->end))
+        return aci_platform_fail(error, AC_E_NUMERIC,
+                                 "layer %d gave numbers that were not finite",
+                                 (int)network->options.block);
+    return training->operations->download(training, out, network->end, bytes,
+                                          error);
 }
 
 ac_status aci_workshop_network_logits(aci_network *network, aci_real *logits,
