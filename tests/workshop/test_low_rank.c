@@ -32,7 +32,7 @@ static void close_algebra(void)
 
 static void open_layer(void)
 {
-    real_layer_open(&layer, 2);
+    real_layer_open(&layer, 4);
 }
 
 static void close_layer(void)
