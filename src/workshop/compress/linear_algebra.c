@@ -126,7 +126,7 @@ static int64_t part(int64_t n, int64_t block, int64_t i)
 
 typedef struct block_call {
     const aci_algebra *algebra;
-    const aci_product *product;
+    const aci_dense_product *product;
     const aci_solve *solve;
     int32_t transposed;
 } block_call;
@@ -139,7 +139,7 @@ static void product_block(void *argument, int64_t first, int64_t last,
 
     (void)thread;
     for (i = first; i < last; i++) {
-        aci_product p = *call->product;
+        aci_dense_product p = *call->product;
         int64_t row = i * BLOCK_ROWS;
 
         p.c += row * p.c_stride;
@@ -149,7 +149,7 @@ static void product_block(void *argument, int64_t first, int64_t last,
     }
 }
 
-ac_status aci_workshop_product(aci_algebra *algebra, const aci_product *p,
+ac_status aci_workshop_product(aci_algebra *algebra, const aci_dense_product *p,
                                ac_error *error)
 {
     block_call call = { algebra, p, NULL, 0 };
@@ -299,7 +299,7 @@ ac_status aci_workshop_cholesky(aci_algebra *algebra, double *a, int64_t n,
 static ac_status multiply_inverses(aci_algebra *algebra, double *a,
                                    const double *l, int64_t n, ac_error *error)
 {
-    aci_product p = { a, l, l, n, n, n, n, n, n, 1, 0, 1.0, 0.0 };
+    aci_dense_product p = { a, l, l, n, n, n, n, n, n, 1, 0, 1.0, 0.0 };
 
     return aci_workshop_product(algebra, &p, error);
 }

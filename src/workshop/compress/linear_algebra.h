@@ -41,7 +41,7 @@ aci_memory *aci_workshop_algebra_memory(const aci_algebra *algebra);
 
 /* c [m, n] = alpha op(a) [m, k] op(b) [k, n] + beta c. c overlaps neither.
  * beta 0: what c held is not read. */
-typedef struct aci_product {
+typedef struct aci_dense_product {
     double *c;
     const double *a, *b;
     int64_t m, n, k;
@@ -49,9 +49,9 @@ typedef struct aci_product {
     int32_t a_transposed; /* a is stored [k, m] */
     int32_t b_transposed; /* b is stored [n, k] */
     double alpha, beta;
-} aci_product;
+} aci_dense_product;
 
-ac_status aci_workshop_product(aci_algebra *algebra, const aci_product *p,
+ac_status aci_workshop_product(aci_algebra *algebra, const aci_dense_product *p,
                                ac_error *error);
 
 /* a [n, n] = L L', L lower, in place of a; only the lower triangle is read, the

@@ -59,7 +59,7 @@ void aci_workshop_lapack_end(aci_lapack *lapack)
         lapack->set_threads(lapack->n_threads);
 }
 
-static void product(const aci_lapack *lapack, const aci_product *p)
+static void product(const aci_lapack *lapack, const aci_dense_product *p)
 {
     lapack->dgemm(ROW_MAJOR, p->a_transposed ? TRANSPOSED : PLAIN,
                   p->b_transposed ? TRANSPOSED : PLAIN, (int)p->m, (int)p->n,

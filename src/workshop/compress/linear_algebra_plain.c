@@ -31,7 +31,7 @@ static void add_scaled(double *y, double factor, const double *x, int64_t n)
 }
 
 /* tile [depth, width] = op(b) from row `p`, column `j`. */
-static void pack(double *tile, const aci_product *x, int64_t p, int64_t j,
+static void pack(double *tile, const aci_dense_product *x, int64_t p, int64_t j,
                  int64_t depth, int64_t width)
 {
     int64_t r, s;
@@ -43,7 +43,7 @@ static void pack(double *tile, const aci_product *x, int64_t p, int64_t j,
                                      : x->b[(p + r) * x->b_stride + j + s];
 }
 
-static void product(const aci_lapack *lapack, const aci_product *x)
+static void product(const aci_lapack *lapack, const aci_dense_product *x)
 {
     double tile[TILE * TILE];
     int64_t i, j, p, r;

@@ -32,7 +32,7 @@ typedef struct aci_lapack {
 
 typedef struct aci_algebra_level {
     const char *name;
-    void (*product)(const aci_lapack *lapack, const aci_product *p);
+    void (*product)(const aci_lapack *lapack, const aci_dense_product *p);
     /* -1, or the row of the pivot that failed; the upper triangle is left. */
     int64_t (*cholesky)(const aci_lapack *lapack, double *a, int64_t n);
     /* Lower, in place; the upper triangle is left. */

@@ -34,8 +34,8 @@ static ac_status times(aci_algebra *algebra, double *c, const double *a,
                        const double *b, int64_t m, int64_t n, int64_t k,
                        int32_t b_transposed, ac_error *error)
 {
-    aci_product p = { c, a, b, m, n, k, n, k, b_transposed ? k : n, 0,
-                      b_transposed, 1.0, 0.0 };
+    aci_dense_product p = { c, a, b, m, n, k, n, k, b_transposed ? k : n, 0,
+                            b_transposed, 1.0, 0.0 };
 
     return aci_workshop_product(algebra, &p, error);
 }
@@ -175,7 +175,8 @@ static ac_status from_inputs(aci_low_rank *out, aci_algebra *algebra,
     double *s = h ? matrix(algebra, n, n) : NULL;
     double *a = h ? matrix(algebra, m, n) : NULL, *q = matrix(algebra, n, n);
     const double *factor = h ? a : w;
-    aci_product square = { q, factor, factor, n, n, m, n, n, n, 1, 0, 1, 0 };
+    aci_dense_product square = { q, factor, factor, n, n, m, n, n, n,
+                                 1, 0, 1.0, 0.0 };
     ac_status status = AC_OK;
 
     *values = matrix(algebra, n, 1);

@@ -104,7 +104,8 @@ static ac_status couplings(double *a, aci_algebra *algebra, const double *c,
 {
     int64_t n = in->n_in, units = n / in->width, i, j;
     double *gram = doubles(aci_workshop_algebra_memory(algebra), n, n);
-    aci_product p = { gram, w, w, n, n, in->n_out, n, n, n, 1, 0, 1.0, 0.0 };
+    aci_dense_product p = { gram, w, w, n, n, in->n_out, n, n, n,
+                            1, 0, 1.0, 0.0 };
     ac_status status = gram ? aci_workshop_product(algebra, &p, error)
                             : no_memory(error);
 
@@ -148,8 +149,8 @@ static ac_status factor(aci_pruning *out, aci_algebra *algebra,
                         const double *c, double *w, ac_error *error)
 {
     int64_t n = out->n_in, i, j, k;
-    aci_product p = { out->added, w, out->factor, out->n_out, n, n, n, n, n,
-                      0, 0, 1.0, 0.0 };
+    aci_dense_product p = { out->added, w, out->factor, out->n_out, n, n,
+                            n, n, n, 0, 0, 1.0, 0.0 };
     ac_status status;
 
     for (i = 0; i < n; i++) {

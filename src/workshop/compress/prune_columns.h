@@ -13,11 +13,13 @@
  *
  * Damping draws W' to W, so that W' does not learn the calibration text by
  * heart; it goes by each input's own variance, since a few inputs are often a
- * thousand times the others. A dead input keeps its weights. Once units are in order, C = L L' in that order gives
- * all of this for every number of units at once: column j of W L is what unit j
- * adds to what those before it say, so loss(k) is the sum of its squares beyond
- * k, and W' solves W' L[K, K] = (W L)[:, K]. Every width is a prefix: a store
- * permuted once serves all of them. */
+ * thousand times the others. A dead input keeps its weights.
+ *
+ * Once units are in order, C = L L' in that order gives all of this for every
+ * number of units at once: column j of W L is what unit j adds to what those
+ * before it say, so loss(k) is the sum of its squares beyond k, and W' solves
+ * W' L[K, K] = (W L)[:, K]. Every width is a prefix: a store permuted once
+ * serves all of them. */
 #ifndef ACI_WORKSHOP_PRUNE_COLUMNS_H
 #define ACI_WORKSHOP_PRUNE_COLUMNS_H
 

@@ -175,8 +175,10 @@ static ac_status remove_units(state *s, int64_t n_gone, ac_error *error)
                                           sizeof *wp);
     aci_solve solve_t = { t, l, p, n, n, p, 0 };
     aci_solve solve_w = { wp, l, p, s->n_out, p, p, 1 };
-    aci_product of_w = { s->w, wp, t, s->n_out, n, p, n, p, n, 0, 0, -1, 1 };
-    aci_product of_m = { s->m, t, t, n, n, p, n, n, n, 1, 0, -1.0, 1.0 };
+    aci_dense_product of_w = { s->w, wp, t, s->n_out, n, p, n, p, n,
+                               0, 0, -1.0, 1.0 };
+    aci_dense_product of_m = { s->m, t, t, n, n, p, n, n, n,
+                               1, 0, -1.0, 1.0 };
     ac_status status = l && t && wp ? AC_OK : no_memory(error);
 
     for (i = 0; i < p && status == AC_OK; i++) {
