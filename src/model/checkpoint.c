@@ -11,6 +11,7 @@
 #include <string.h>
 
 #include "model/checkpoint_json.h"
+#include "model/compressed.h"
 #include "model/ggml_types.h"
 #include "model/gguf.h"
 #include "model/gguf_shape.h"
@@ -28,6 +29,7 @@ typedef struct entry {
     aci_gguf_tensor source;    /* fastest dimension first, whatever the file */
     int64_t n_rows, n_columns;
     int32_t permuted;          /* rows lie in the order of rotary pairs */
+    aci_compressed compressed; /* codes NULL: `source` holds the values */
 } entry;
 
 struct aci_checkpoint {
@@ -146,6 +148,32 @@ static ac_status check_shape(const aci_gguf_tensor *source,
         (int)tensor->n_in);
 }
 
+/* A matrix of integers with scales beside it; *found 0: it is none. */
+static ac_status find_compressed(entry *e, int *found,
+                                 const aci_checkpoint *checkpoint,
+                                 const aci_tensor *tensor, ac_error *error)
+{
+    char file_name[ACI_FILE_NAME_BYTES];
+    ac_status status;
+
+    *found = 0;
+    if (checkpoint->gguf != NULL || !tensor->is_matrix || tensor->layer < 0)
+        return AC_OK;
+    aci_model_tensor_name_hf(file_name, tensor);
+    status = aci_model_compressed_find(&e->compressed, found, &checkpoint->hf,
+                                       file_name, tensor->n_out, tensor->n_in,
+                                       error);
+    if (!*found) {
+        memset(&e->compressed, 0, sizeof e->compressed);
+        return status;
+    }
+    e->source.name = e->compressed.codes->name;
+    e->source.name_bytes = strlen(e->source.name);
+    e->source.data = e->compressed.codes->data;
+    e->source.n_bytes = e->compressed.codes->n_bytes;
+    return status;
+}
+
 /* GGUF's llama files keep q and k rows so that rotary pairs are neighbours. */
 static int is_permuted(const aci_checkpoint *checkpoint,
                        const aci_tensor *tensor)
@@ -179,11 +207,14 @@ static ac_status match_tensors(aci_checkpoint *checkpoint, ac_error *error)
         char file_name[ACI_FILE_NAME_BYTES];
         aci_tensor tensor;
         ac_status status;
+        int found = 0;
 
         aci_model_tensor_at(&tensor, &checkpoint->shape, i);
-        status = find_source(&e->source, file_name, checkpoint, &tensor,
-                             error);
-        if (status == AC_OK)
+        status = find_compressed(e, &found, checkpoint, &tensor, error);
+        if (status == AC_OK && !found)
+            status = find_source(&e->source, file_name, checkpoint, &tensor,
+                                 error);
+        if (status == AC_OK && !found)
             status = check_shape(&e->source, file_name, &tensor, error);
         if (status != AC_OK)
             return status;
@@ -199,12 +230,24 @@ static ac_status match_tensors(aci_checkpoint *checkpoint, ac_error *error)
 
 /* ---- nothing else ------------------------------------------------------ */
 
+/* Whether the name is that of the tensor `e` is read from, or of one that goes
+ * with it. */
+static int belongs(const entry *e, const char *name)
+{
+    const aci_compressed *c = &e->compressed;
+
+    return e->source.name == name ||
+           (c->codes != NULL &&
+            (c->scales->name == name ||
+             (c->shape != NULL && c->shape->name == name)));
+}
+
 static ac_status check_expected(const aci_checkpoint *checkpoint,
                                 const char *name, size_t n_bytes,
                                 ac_error *error)
 {
     for (size_t i = 0; i < checkpoint->n; i++)
-        if (checkpoint->entries[i].source.name == name)
+        if (belongs(&checkpoint->entries[i], name))
             return AC_OK;
     if (aci_model_tensor_ignored(name, n_bytes, &checkpoint->shape))
         return AC_OK;
@@ -389,6 +432,9 @@ uint64_t aci_model_checkpoint_checksum(const aci_checkpoint *checkpoint)
 
         aci_platform_checksum_add(&state, e->name, sizeof e->name);
         aci_platform_checksum_add(&state, e->source.data, e->source.n_bytes);
+        if (e->compressed.codes != NULL)
+            aci_platform_checksum_add(&state, e->compressed.scales->data,
+                                      e->compressed.scales->n_bytes);
     }
     return aci_platform_checksum_end(&state);
 }
@@ -430,6 +476,10 @@ static void convert(float *out, const aci_checkpoint *checkpoint,
     int64_t width = e->n_columns;
     size_t blocks, row_bytes;
 
+    if (e->compressed.codes != NULL) {
+        aci_model_compressed_read(out, &e->compressed, first, n_rows);
+        return;
+    }
     if (e->permuted && e->n_rows == 1) {
         n_rows = n_rows > 0 ? e->n_columns : 0;
         width = 1;

@@ -4,6 +4,7 @@
 #include <string.h>
 
 #include "model/checkpoint_json.h"
+#include "model/compressed.h"
 #include "platform/error.h"
 
 #define SUPPORTED "LlamaForCausalLM, MistralForCausalLM, Qwen2ForCausalLM, " \
@@ -213,9 +214,8 @@ static ac_status refuse_others(const json_t *config, ac_error *error)
                                  "activation %s is not supported, only silu",
                                  activation);
     if (aci_model_json_has(config, "quantization_config"))
-        return aci_platform_fail(error, AC_E_UNSUPPORTED,
-                                 "the weights were quantised already; bring "
-                                 "the F32, F16 or BF16 ones");
+        return aci_model_compressed_check(
+            json_object_get(config, "quantization_config"), error);
     return AC_OK;
 }
 

@@ -218,6 +218,41 @@ START_TEST(gguf_of_every_architecture_comes_back)
 }
 END_TEST
 
+START_TEST(directory_of_every_architecture_comes_back)
+{
+    static const struct {
+        const char *variant, *type;
+        double most, weights;
+    } rows[] = {
+        { "full", NULL, 3e-2, 4e-3 },    { "full", "f16", 3e-3, 5e-4 },
+        { "int8a16", NULL, 3e-3, 5e-4 }, { "int4a16", NULL, 3e-3, 5e-4 },
+        { "int8", NULL, 1e-1, 1e-2 },    { "int8a16", "w8a8", 5e-2, 1e-2 },
+        { "int4a16", "w8a16", 3e-3, 5e-4 }, { "int4a16", "bf16", 3e-2, 4e-3 },
+        { "int4h4", NULL, 1e-1, 5e-4 },
+    };
+    ac_export_report report = AC_EXPORT_REPORT_INIT;
+    char from[300], out[256];
+
+    make_model(from, sizeof from, names[_i]);
+    snprintf(out, sizeof out, "%s", beside_zoo("out"));
+    for (size_t i = 0; i < sizeof rows / sizeof *rows; i++) {
+        double found = export_and_compare(from, out, rows[i].variant,
+                                          rows[i].type, &report);
+
+        ck_assert_msg(found <= rows[i].most, "%s %s %s: off by %g", names[_i],
+                      rows[i].variant, rows[i].type ? rows[i].type : "",
+                      found);
+        ck_assert_msg(report.weight_error <= rows[i].weights,
+                      "%s %s %s: weights off by %g", names[_i],
+                      rows[i].variant, rows[i].type ? rows[i].type : "",
+                      report.weight_error);
+        ck_assert_uint_eq(report.logits_compared, 1);
+        ck_assert_uint_eq(report.n_texts_differ, 0);
+    }
+    assert_same_tokens(from, out);
+}
+END_TEST
+
 /* ---- refusals ------------------------------------------------------------ */
 
 static void assert_refused(const char *from, const char *out,
@@ -258,6 +293,11 @@ START_TEST(what_the_format_has_not_is_refused)
         { "full", NULL, "onnx", "onnx", AC_E_ARGUMENT },
         { "full", "q8_0", NULL, "16 bits", AC_E_UNSUPPORTED },
         { "int8", "q4_0", NULL, "8 bits", AC_E_UNSUPPORTED },
+        { "int4", "q4_0", "compressed-tensors", "q4_0", AC_E_ARGUMENT },
+        { "int8", "w4a16", "compressed-tensors", "8 bits",
+          AC_E_UNSUPPORTED },
+        { "full", "w8a8", "compressed-tensors", "16 bits",
+          AC_E_UNSUPPORTED },
     };
     char out[256];
 
@@ -295,6 +335,8 @@ START_TEST(rows_that_fill_no_block_are_refused)
     options.variant = "int4";
     assert_refused(out, beside_zoo("s.gguf"), &options, AC_E_UNSUPPORTED,
                    "ffn_down.weight has rows of 172");
+    assert_refused(out, beside_zoo("s"), &options, AC_E_UNSUPPORTED,
+                   "groups of 64");
     options.type = "f16";
     ck_assert_int_eq(ac_export(NULL, out, beside_zoo("s.gguf"), &options,
                                NULL), AC_OK);
@@ -318,6 +360,9 @@ START_TEST(what_is_there_is_left_alone)
     assert_refused(zoo, out, &options, AC_E_ARGUMENT, "no GGUF");
     options.format = "gguf";
     assert_refused(zoo, zoo, &options, AC_E_ARGUMENT, "directory");
+    options.format = "compressed-tensors";
+    assert_refused(zoo, zoo, &options, AC_E_ARGUMENT, "no export");
+    options.format = NULL;
     ck_assert_int_eq(unlink(out), 0);
     options.overwrite = 0;
     ck_assert_msg(ac_export(NULL, zoo, out, &options, &error) == AC_OK, "%s",
@@ -338,7 +383,7 @@ static int32_t stop_at(const ac_progress *progress, void *user)
 START_TEST(cancelled_at_every_stage_leaves_nothing)
 {
     static const char *const stages[] = { "export", "compare", "run" };
-    static const char *const outs[] = { "out.gguf", "other.gguf" };
+    static const char *const outs[] = { "out.gguf", "out" };
     ac_export_options options = AC_EXPORT_OPTIONS_INIT;
 
     options.on_progress = stop_at;
@@ -353,7 +398,7 @@ END_TEST
 
 START_TEST(full_disk_leaves_nothing)
 {
-    static const char *const outs[] = { "out.gguf", "other.gguf" };
+    static const char *const outs[] = { "out.gguf", "out" };
     const struct rlimit limit = { 20000, 20000 };
 
     signal(SIGXFSZ, SIG_IGN);
@@ -401,6 +446,8 @@ Suite *test_export_suite(void)
     tcase_set_timeout(tests, 60);
     tcase_add_checked_fixture(tests, setup, teardown);
     tcase_add_loop_test(tests, gguf_of_every_architecture_comes_back, 0,
+                        N_NAMES);
+    tcase_add_loop_test(tests, directory_of_every_architecture_comes_back, 0,
                         N_NAMES);
     tcase_add_test(tests, what_the_format_has_not_is_refused);
     tcase_add_test(tests, rows_that_fill_no_block_are_refused);

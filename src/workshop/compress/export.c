@@ -82,11 +82,40 @@ void aci_workshop_export_note(const aci_export *work, const char *format, ...)
     work->options->on_log(AC_LOG_WARNING, text, work->options->log_user);
 }
 
+/* Variants that are not the whole model at some precision. */
+static ac_status check_whole(const aci_export *work, ac_error *error)
+{
+    const aci_variant *variant = work->variant;
+    int32_t number = (int32_t)(variant - work->model->variants);
+    size_t n = 0;
+    const aci_owned *owned = aci_model_extras_all(&n, work->model->extras);
+
+    for (size_t i = 0; i < n; i++)
+        if (owned[i].variant == number && owned[i].rank > 0)
+            return aci_platform_fail(
+                error, AC_E_UNSUPPORTED, "%s has low-rank factors, which "
+                "neither llama.cpp nor vLLM can serve", variant->name);
+    if (variant->kept != NULL)
+        return aci_platform_fail(
+            error, AC_E_UNSUPPORTED, "%s leaves out heads, neurons or whole "
+            "blocks; only variants that keep every layer whole can be "
+            "exported", variant->name);
+    for (size_t i = 0; i < n; i++)
+        if (owned[i].variant == number)
+            return aci_platform_fail(
+                error, AC_E_UNSUPPORTED, "%s has weights of its own beside "
+                "the store; such variants cannot be exported",
+                variant->name);
+    return AC_OK;
+}
+
 ac_status aci_workshop_export(aci_export *work, ac_error *error)
 {
     const char *format = work->options->format;
-    ac_status status;
+    ac_status status = check_whole(work, error);
 
+    if (status != AC_OK)
+        return status;
     work->began_nanoseconds = aci_platform_monotonic_nanoseconds();
     if (format == NULL) {
         size_t n = strlen(work->out);

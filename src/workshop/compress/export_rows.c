@@ -40,9 +40,7 @@ void aci_workshop_export_codes(int8_t *codes, const aci_matrix *matrix,
 static float scale_at(const aci_matrix *matrix, int32_t row, int32_t group,
                       int32_t bits)
 {
-    size_t groups = (size_t)(matrix->n_in_padded / matrix->group);
-    size_t at = ((size_t)(row / ACI_STRIP_ROWS) * groups + (size_t)group) *
-                    ACI_STRIP_ROWS + (size_t)(row % ACI_STRIP_ROWS);
+    size_t at = aci_matrix_scale_at(matrix, row, group);
     float scale = aci_platform_f32_from_f16(matrix->scales[at]);
 
     if (bits == 8)
