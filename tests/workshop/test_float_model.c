@@ -78,15 +78,14 @@ END_TEST
 
 START_TEST(the_first_heads_and_neurons_are_kept)
 {
-    int32_t n_head_kv[] = { 1, 0 }, n_ff[] = { 5, 3 };
+    aci_kept kept[] = { { 1, 5 }, { 0, 3 } };
     const aci_float_layer *from = model.layers, *to;
     int32_t dim = model.shape.head_dim, embd = model.shape.n_embd;
     int32_t heads = model.shape.n_head / model.shape.n_head_kv;
     aci_float_model cut;
 
     ck_assert_int_eq(model.shape.n_layer, 2);
-    ck_assert_int_eq(aci_workshop_floats_cut(&cut, &model, n_head_kv, n_ff,
-                                             &error),
+    ck_assert_int_eq(aci_workshop_floats_cut(&cut, &model, kept, &error),
                      AC_OK);
     ck_assert_int_eq(aci_workshop_floats_check(&cut, &error), AC_OK);
     to = cut.layers;
@@ -108,10 +107,9 @@ START_TEST(the_first_heads_and_neurons_are_kept)
     ck_assert_ptr_null(to[1].q_norm);
     ck_assert_ptr_nonnull(to[1].ffn_norm);
     ck_assert_int_eq(to[1].n_ff, 3);
-    n_ff[1] = model.shape.n_ff + 1;
+    kept[1].n_ff = model.shape.n_ff + 1;
     aci_workshop_floats_close(&cut);
-    ck_assert_int_eq(aci_workshop_floats_cut(&cut, &model, NULL, n_ff,
-                                             &error),
+    ck_assert_int_eq(aci_workshop_floats_cut(&cut, &model, kept, &error),
                      AC_E_ARGUMENT);
     aci_workshop_floats_close(&cut);
 }
@@ -224,7 +222,7 @@ START_TEST(failed_allocations_leak_nothing)
     for (i = 1; status == AC_E_NO_MEMORY; i++) {
         memory.n_allocations = 0;
         memory.fail_at = i;
-        status = aci_workshop_floats_cut(&cut, &model, NULL, NULL, &error);
+        status = aci_workshop_floats_cut(&cut, &model, NULL, &error);
         aci_workshop_floats_close(&cut);
         ck_assert_uint_eq(memory.used_bytes, used);
     }

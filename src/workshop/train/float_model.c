@@ -233,15 +233,14 @@ static ac_status cut_array(aci_float_model *out, const aci_float_array *to,
 
 static ac_status keep_counts(aci_float_model *out,
                              const aci_float_model *from,
-                             const int32_t *n_head_kv, const int32_t *n_ff,
-                             ac_error *error)
+                             const aci_kept *kept, ac_error *error)
 {
     for (int32_t l = 0; l < out->shape.n_layer; l++) {
         aci_float_layer *to = &out->layers[l];
         const aci_float_layer *of = &from->layers[l];
 
-        to->n_head_kv = n_head_kv != NULL ? n_head_kv[l] : of->n_head_kv;
-        to->n_ff = n_ff != NULL ? n_ff[l] : of->n_ff;
+        to->n_head_kv = kept != NULL ? kept[l].n_head_kv : of->n_head_kv;
+        to->n_ff = kept != NULL ? kept[l].n_ff : of->n_ff;
         for (int i = 0; i < ACI_N_MATRICES; i++)
             to->matrices[i].rank = of->matrices[i].rank;
         if (to->n_head_kv < 0 || to->n_head_kv > of->n_head_kv ||
@@ -274,8 +273,7 @@ static bool is_skipped(const aci_float_model *model,
 
 ac_status aci_workshop_floats_cut(aci_float_model *out,
                                   const aci_float_model *from,
-                                  const int32_t *n_head_kv,
-                                  const int32_t *n_ff, ac_error *error)
+                                  const aci_kept *kept, ac_error *error)
 {
     aci_float_model source = *from; /* `at` gives places to write to */
     aci_float_array to, of;
@@ -283,7 +281,7 @@ ac_status aci_workshop_floats_cut(aci_float_model *out,
                                                 &from->shape, error);
 
     if (status == AC_OK)
-        status = keep_counts(out, from, n_head_kv, n_ff, error);
+        status = keep_counts(out, from, kept, error);
     for (size_t i = 0; status == AC_OK && aci_workshop_floats_at(&to, out, i);
          i++) {
         aci_workshop_floats_at(&of, &source, i);

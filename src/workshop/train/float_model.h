@@ -5,8 +5,8 @@
  * fewer neurons than the shape says, or skip its attention or feed-forward; a
  * matrix may be a product U V; q, k, v (gate, up) may share one V. A bias is
  * there when its array is, whatever the shape says. What is kept of heads and
- * neurons is the first of each kind, as in a variant's plan: the two numbers
- * of a layer are the same ones.
+ * neurons is the first of each kind, as in a variant's plan: n_head_kv and n_ff
+ * of a layer are those of its aci_kept.
  *
  * Arrays made by the functions below belong to the model and go with it; any
  * other the caller may put in its place and keeps. */
@@ -19,6 +19,7 @@
 
 #include "model/checkpoint.h"
 #include "model/shape.h"
+#include "model/variant.h"
 #include "platform/memory.h"
 
 /* Matrices of a layer; 1 << them are the bits of a set. */
@@ -68,12 +69,11 @@ ac_status aci_workshop_floats_read(aci_float_model *out, aci_memory *memory,
                                    const aci_checkpoint *checkpoint,
                                    ac_error *error);
 
-/* A copy with arrays of its own that keeps n_head_kv[l] key-value heads and
- * n_ff[l] neurons of layer l: the first ones. NULL keeps all. */
+/* A copy with arrays of its own of what a variant's plan keeps, kept[n_layer];
+ * NULL keeps all. */
 ac_status aci_workshop_floats_cut(aci_float_model *out,
                                   const aci_float_model *from,
-                                  const int32_t *n_head_kv,
-                                  const int32_t *n_ff, ac_error *error);
+                                  const aci_kept *kept, ac_error *error);
 
 /* Heads and neurons within the shape, every array that must be there is, no
  * factor without its other, no bias of a skipped block: AC_E_ARGUMENT. */
