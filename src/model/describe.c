@@ -1,9 +1,12 @@
 /* describe.c - JSON for people and programs that ask what a path is. */
 #include "model/describe.h"
 
+#include <string.h>
+
 #include "model/card_json.h"
 #include "model/checkpoint.h"
-#include "model/model.h"
+#include "model/describe_variant.h"
+#include "model/model_storage.h"
 #include "model/tensor_list.h"
 #include "model/weight_store.h"
 #include "platform/error.h"
@@ -113,6 +116,35 @@ static ac_status open_parts(json_t **out_root, aci_zoo_card *card,
     return status;
 }
 
+/* Costs and owned tensors into the card's variants: they need a model, of
+ * which only the numbers are looked at. */
+static ac_status describe_variants(json_t *root, const aci_zoo_card *card,
+                                   const aci_weight_store *store,
+                                   aci_memory *memory, const char *path,
+                                   int verify, ac_error *error)
+{
+    aci_model *model = aci_platform_alloc_zeroed(memory, 1, sizeof *model);
+    json_t *list = json_object_get(root, "variants");
+    ac_status status;
+
+    if (model == NULL)
+        return aci_platform_fail_memory(error, "a description");
+    model->shape = *aci_model_store_shape(store);
+    model->group = aci_model_store_group(store);
+    model->n_variants = card->n_variants;
+    memcpy(model->variants, card->variants, sizeof model->variants);
+    status = aci_model_check_plans(card->variants, card->n_variants,
+                                   &model->shape, error);
+    if (status == AC_OK)
+        status = aci_model_open_extras(&model->extras, memory, path, card,
+                                       store, verify, error);
+    for (int32_t i = 0; status == AC_OK && i < card->n_variants; i++)
+        aci_model_describe_variant(json_array_get(list, (size_t)i), model, i);
+    aci_model_extras_close(model->extras);
+    aci_platform_free(memory, model);
+    return status;
+}
+
 ac_status aci_model_describe_zoo(char **out, aci_memory *memory,
                                  const char *path, int verify,
                                  ac_error *error)
@@ -126,6 +158,9 @@ ac_status aci_model_describe_zoo(char **out, aci_memory *memory,
     if (card == NULL)
         return aci_platform_fail_memory(error, "the zoo's card");
     status = open_parts(&root, card, &store, memory, path, verify, error);
+    if (status == AC_OK)
+        status = describe_variants(root, card, store, memory, path, verify,
+                                   error);
     if (status == AC_OK) {
         json_object_set_new(root, "kind", json_string("zoo"));
         json_object_set_new(root, "shape",
@@ -136,6 +171,7 @@ ac_status aci_model_describe_zoo(char **out, aci_memory *memory,
     }
     json_decref(root);
     aci_model_store_close(store);
+    aci_model_card_clear(card, memory);
     aci_platform_free(memory, card);
     return status;
 }

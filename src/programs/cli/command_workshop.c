@@ -185,6 +185,36 @@ static void print_object(const json_t *object, int depth)
         print_value(key, value, depth);
 }
 
+static bool is_integers(const json_t *array)
+{
+    size_t i, n = json_array_size(array);
+
+    for (i = 0; i < n; i++)
+        if (!json_is_integer(json_array_get(array, i)))
+            return false;
+    return n > 0;
+}
+
+/* A number per layer, runs of equal ones together: "3 x 20, 0, 2 x 9". */
+static void print_integers(const char *key, const json_t *array, int depth)
+{
+    size_t i = 0, n = json_array_size(array), run;
+
+    printf("%*s%-*s ", 2 * depth, "", 24 - 2 * depth, key);
+    for (; i < n; i += run) {
+        long long value = json_integer_value(json_array_get(array, i));
+
+        for (run = 1; i + run < n &&
+                      json_integer_value(json_array_get(array, i + run)) ==
+                          value; run++)
+            ;
+        printf("%s%lld", i > 0 ? ", " : "", value);
+        if (run > 1)
+            printf(" x %zu", run);
+    }
+    putchar('\n');
+}
+
 /* JSON for people: "key  value" lines, lists of objects as blocks. */
 static void print_value(const char *key, const json_t *value, int depth)
 {
@@ -195,6 +225,8 @@ static void print_value(const char *key, const json_t *value, int depth)
     if (json_is_object(value)) {
         printf("%*s%s\n", 2 * depth, "", key);
         print_object(value, depth + 1);
+    } else if (is_integers(value)) {
+        print_integers(key, value, depth);
     } else if (json_is_array(value)) {
         for (i = 0; i < json_array_size(value); i++)
             print_value(key, json_array_get(value, i), depth);
