@@ -116,22 +116,25 @@ static ac_status identify(aci_owned *owned, aci_tensor *tensor,
                           const aci_extras *extras,
                           const aci_extras_entry *entry, ac_error *error)
 {
+    size_t number = (size_t)(entry - extras->entries);
     int32_t v = 0;
 
+    /* A name that nobody knows may be any bytes: it is not repeated. */
     if (!ends(entry->variant) || !ends(entry->tensor))
-        return aci_platform_fail(error, AC_E_FORMAT, "a name did not end");
+        return aci_platform_fail(error, AC_E_FORMAT,
+                                 "a name of entry %zu did not end", number);
     while (v < extras->n_variants &&
            strcmp(extras->variants[v].name, entry->variant) != 0)
         v++;
     if (v == extras->n_variants || strcmp(entry->variant, "full") == 0)
         return aci_platform_fail(error, AC_E_FORMAT,
-                                 "\"%s\" was no variant that can own tensors",
-                                 entry->variant);
+                                 "entry %zu was of no variant that can own "
+                                 "tensors", number);
     if (!aci_model_tensor_named(tensor, extras->shape, entry->tensor) ||
         tensor->row == ACI_ROW_EMBED)
         return aci_platform_fail(error, AC_E_FORMAT,
-                                 "\"%s\" was no tensor that %s can own",
-                                 entry->tensor, entry->variant);
+                                 "entry %zu was no tensor that %s can own",
+                                 number, entry->variant);
     if (tensor->layer >= 0 && extras->variants[v].kept != NULL)
         aci_model_tensor_cut(tensor, extras->shape,
                              &extras->variants[v].kept[tensor->layer]);
