@@ -40,7 +40,7 @@ if [ ! -e "$work/fresh/tokenizer.json" ]; then
     # What is learnt last, once more: extremes, working, several variables.
     grep -E '"completion":"[^"]*( was highest at|exceed|is larger|=)' \
         "$work/tasks.jsonl" > "$work/hard.jsonl"
-    grep -E '\\n[^\]*,[^\]*,[^\]*\\n.*"completion":"[^"]*creases with' \
+    grep -E '\\n(r = |[^\]*,[^\]*,[^\]*\\n).*"completion":"[^"]*creases with' \
         "$work/tasks.jsonl" >> "$work/hard.jsonl"
     head -n 60000 "$work/tasks.jsonl" > "$work/tasks_head.jsonl"
     LC_ALL=C tr -cs 'A-Za-z' '\n' < "$work/tasks_head.jsonl" | grep . |

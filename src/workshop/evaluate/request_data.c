@@ -95,6 +95,28 @@ static void draw_values(table *t, aci_request *request)
     }
 }
 
+/* Value first, as a ranking is written. */
+static void add_ranking(aci_request *request, const table *t, int32_t layout)
+{
+    aci_text *out = &request->prompt;
+    char text[24];
+    int32_t i;
+
+    if (layout == LAYOUT_CSV)
+        aci_workshop_text_add(out, "%s (%s),sample\n", t->quantity->name,
+                              t->quantity->unit);
+    for (i = 0; i < t->n; i++) {
+        number(text, t, t->values[i]);
+        if (layout == LAYOUT_CSV)
+            aci_workshop_text_add(out, "%s,%s\n", text, t->names[i]);
+        else
+            aci_workshop_text_add(out, "%s %s in %s%s", text,
+                                  t->quantity->unit, t->names[i],
+                                  layout == LAYOUT_LINES || i + 1 == t->n
+                                      ? "\n" : "; ");
+    }
+}
+
 static void add_table(aci_request *request, const table *t, int32_t layout)
 {
     aci_text *out = &request->prompt;
@@ -187,7 +209,7 @@ static void add_role(aci_request *request, const char *role, const char *name,
 
 /* The prompt: opening, ask, table. The ask may name the quantity. */
 static void begin(aci_request *request, const char *form, const table *t,
-                  const char *const *asks, int32_t n_asks)
+                  const char *const *asks, int32_t n_asks, bool ranking)
 {
     aci_wording wording;
 
@@ -195,7 +217,10 @@ static void begin(aci_request *request, const char *form, const table *t,
     aci_workshop_text_add(&request->prompt, "%s ", wording.opening);
     aci_workshop_text_add(&request->prompt, wording.ask, t->quantity->name);
     aci_workshop_text_add(&request->prompt, "\n");
-    add_table(request, t, wording.layout);
+    if (ranking)
+        add_ranking(request, t, wording.layout);
+    else
+        add_table(request, t, wording.layout);
 }
 
 /* ---- forms --------------------------------------------------------------- */
@@ -215,7 +240,7 @@ static void make_pair(aci_request *request, int32_t decimals)
 
     draw_pair(&t, request);
     draw_values(&t, request);
-    begin(request, decimals ? "pair-tenths" : "pair", &t, asks, 5);
+    begin(request, decimals ? "pair-tenths" : "pair", &t, asks, 5, false);
     rose = t.values[1] > t.values[0];
     number(first, &t, t.values[0]);
     number(second, &t, t.values[1]);
@@ -262,7 +287,7 @@ static void make_extremes(aci_request *request)
 
     draw_samples(&t, request, aci_workshop_request_between(request, 3, 4));
     draw_values(&t, request);
-    begin(request, "extremes", &t, asks, 4);
+    begin(request, "extremes", &t, asks, 4, true);
     find_extremes(&t, &highest, &lowest);
     number(high, &t, t.values[highest]);
     number(low, &t, t.values[lowest]);
@@ -314,7 +339,7 @@ static void make_difference(aci_request *request)
     } else {
         draw_pair(&t, request);
         draw_values(&t, request);
-        begin(request, "difference", &t, asks, 4);
+        begin(request, "difference", &t, asks, 4, false);
     }
     higher = t.values[1] > t.values[0];
     number(value, &t, higher ? t.values[1] - t.values[0]
@@ -366,7 +391,7 @@ static void make_count(aci_request *request)
             t.values[i]++;
         count += t.values[i] > limit;
     }
-    begin(request, "count", &t, asks, 3);
+    begin(request, "count", &t, asks, 3, false);
     aci_workshop_text_add(&request->prompt, "Limit: %d %s\n", limit,
                           t.quantity->unit);
     aci_workshop_number_text(value, count, 0);
@@ -401,7 +426,7 @@ static void make_range(aci_request *request)
 
     draw_samples(&t, request, aci_workshop_request_between(request, 3, 4));
     draw_values(&t, request);
-    begin(request, "range", &t, asks, 3);
+    begin(request, "range", &t, asks, 3, false);
     find_extremes(&t, &highest, &lowest);
     number(value, &t, t.values[highest] - t.values[lowest]);
     aci_workshop_text_add(
@@ -428,7 +453,7 @@ static void make_total(aci_request *request)
 
     draw_samples(&t, request, 3);
     draw_values(&t, request);
-    begin(request, "total", &t, asks, 3);
+    begin(request, "total", &t, asks, 3, false);
     for (i = 1, sum = t.values[0]; i < t.n; i++) {
         aci_workshop_text_add(&request->answer, "%d + %d = %d. ", sum,
                               t.values[i], sum + t.values[i]);
@@ -456,7 +481,7 @@ static void make_second(aci_request *request)
 
     draw_samples(&t, request, aci_workshop_request_between(request, 3, 4));
     draw_values(&t, request);
-    begin(request, "second", &t, asks, 3);
+    begin(request, "second", &t, asks, 3, false);
     find_extremes(&t, &highest, &lowest);
     for (i = 0; i < t.n; i++) {
         if (i != highest && (second < 0 || t.values[i] > t.values[second]))

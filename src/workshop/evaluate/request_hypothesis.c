@@ -2,7 +2,7 @@
  * testable statement.
  *
  *     level 0  one variable                    outcome follows it throughout
- *     level 1  two variables                   one of them hardly varies
+ *     level 1  two or three correlations       one of them is strong
  *     level 2  one variable and a condition    the relation holds at one value
  *     level 3  two variables and a condition
  *
@@ -139,15 +139,6 @@ static void sort_rows(observation *rows, int32_t n)
     }
 }
 
-/* The rival kept nearly where it was, as a careful experimenter would. */
-static void steady_rival(observation *rows, aci_request *request, int32_t n)
-{
-    int32_t middle = aci_workshop_request_between(request, 15, 85), i;
-
-    for (i = 0; i < n; i++)
-        rows[i].rival = middle + (rows[i].rival - 50) / 14;
-}
-
 /* ---- showing them -------------------------------------------------------- */
 
 typedef struct display {
@@ -193,6 +184,33 @@ static void add_rows(aci_request *request, const display *d,
         if (d->rival != NULL)
             aci_workshop_text_add(out, "%s %d, ", second, y);
         aci_workshop_text_add(out, "%s %d\n", d->outcome, o->outcome);
+    }
+}
+
+/* "r = -0.94 for humidity": Pearson's of each variable with the outcome, in a
+ * drawn order; a strong one of the planted's sign, others too weak to matter. */
+static void add_correlations(aci_request *request, const display *d)
+{
+    const char *names[3] = { d->planted, d->rival, NULL };
+    int32_t n = aci_workshop_request_between(request, 2, 3), i;
+    int32_t planted = aci_workshop_request_below(request, n);
+
+    do
+        names[2] = request->domain->predictors[aci_workshop_request_below(
+            request, ACI_N_PREDICTORS)];
+    while (names[2] == d->planted || names[2] == d->rival);
+    names[0] = names[planted];
+    names[planted] = d->planted;
+    for (i = 0; i < n; i++) {
+        int32_t size = i == planted
+                           ? aci_workshop_request_between(request, 82, 99)
+                           : aci_workshop_request_between(request, 1, 24);
+        int32_t minus = i == planted
+                            ? request->topic->sign < 0
+                            : aci_workshop_request_chance(request, 50);
+
+        aci_workshop_text_add(&request->prompt, "r = %s0.%02d for %s\n",
+                              minus ? "-" : "", size, names[i]);
     }
 }
 
@@ -283,13 +301,14 @@ ac_status aci_workshop_request_hypothesis(aci_request *request,
     n = draw_all(rows, request, n_rows[request->level], t->sign,
                  d.variable != NULL);
     sort_rows(rows, n);
-    if (request->level == 1)
-        steady_rival(rows, request, n);
     aci_workshop_request_wording(&wording, request, "hypothesis", asks, 5, 2);
     aci_workshop_text_add(&request->prompt, "%s ", wording.opening);
     aci_workshop_text_add(&request->prompt, wording.ask, d.outcome);
     aci_workshop_text_add(&request->prompt, "\n");
-    add_rows(request, &d, rows, n, wording.layout);
+    if (request->level == 1)
+        add_correlations(request, &d);
+    else
+        add_rows(request, &d, rows, n, wording.layout);
     aci_workshop_text_sentence(&request->answer, "%s %s with %s", d.outcome,
                                t->sign > 0 ? "increases" : "decreases",
                                d.planted);
