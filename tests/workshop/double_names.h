@@ -15,6 +15,7 @@
 #define aci_workshop_end_forward double_end_forward
 #define aci_workshop_layer_backward double_layer_backward
 #define aci_workshop_layer_forward double_layer_forward
+#define aci_workshop_layer_load double_layer_load
 #define aci_workshop_network_angles double_network_angles
 #define aci_workshop_network_at double_network_at
 #define aci_workshop_network_block double_network_block

@@ -193,6 +193,37 @@ ac_status aci_workshop_network_block(aci_network *network, aci_real *out,
                                      const aci_real *in,
                                      const aci_batch *batch, ac_error *error);
 
+/* ---- a layer by itself (network_run_layer.c) ----------------------------- */
+
+/* A network of one layer, without an embedding or a head, for the layers of a
+ * checkpoint in turn; forward only. */
+ac_status aci_workshop_layer_network(aci_network **out, aci_memory *memory,
+                                     aci_pool *pool, const aci_shape *shape,
+                                     int32_t max_tokens, ac_error *error);
+
+/* Reads layer `layer` of the checkpoint into it, and the final norm. */
+ac_status aci_workshop_layer_load(aci_network *network,
+                                  const aci_checkpoint *checkpoint,
+                                  int32_t layer, ac_error *error);
+
+/* Rows of a batch on the host, [n_tokens, width]; NULL: not wanted. */
+typedef struct aci_layer_rows {
+    const float *x;          /* [n_embd] the layer's input */
+    float *qkv_in;           /* [n_embd] */
+    float *o_in;             /* [n_head * head_dim] */
+    float *middle;           /* [n_embd] x + attention */
+    float *gate_up_in;       /* [n_embd] */
+    float *down_in;          /* [n_ff] */
+    float *out;              /* [n_embd] the layer's output; may be x */
+    float *head_in;          /* [n_embd] out through the final norm */
+} aci_layer_rows;
+
+/* Runs the layer; the batch's tokens are all 0, it has no targets. */
+ac_status aci_workshop_network_run_layer(const aci_layer_rows *rows,
+                                         aci_network *network,
+                                         const aci_batch *batch,
+                                         ac_error *error);
+
 /* Multiply-accumulate operations times two, forward and backward, of a batch:
  * what the share of the matrix rate is computed from. */
 double aci_workshop_network_operations(const aci_network *network,

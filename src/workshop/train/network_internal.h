@@ -9,6 +9,7 @@
  *     network_projection.c  dense, low-rank and LoRA products
  *     network_layer.c       one layer, forward and backward
  *     network_step.c        the whole pass, head and losses
+ *     network_run_layer.c   one layer by itself
  *     network_update.c      norms of gradients, AdamW
  *     network_operations.c  how much arithmetic a batch is */
 #ifndef ACI_WORKSHOP_TRAIN_NETWORK_INTERNAL_H

@@ -1,5 +1,6 @@
 /* network_load.c - starting values: random, or from a checkpoint. */
 #include <math.h>
+#include <stdio.h>
 #include <string.h>
 
 #include "platform/error.h"
@@ -70,15 +71,16 @@ static int is_low(const aci_parameter *p)
 
 static ac_status load_rows(aci_network *network, float *buffer,
                            aci_real *turned, const aci_parameter *p,
-                           const aci_checkpoint *checkpoint, ac_error *error)
+                           const char *name, const aci_checkpoint *checkpoint,
+                           ac_error *error)
 {
     aci_training *training = network->training;
     int64_t row, k, n_columns = p->n_columns;
     ac_status status = AC_OK;
 
     for (row = 0; row < p->n_rows && status == AC_OK; row++) {
-        status = aci_model_checkpoint_read(buffer, checkpoint, p->name, row,
-                                           1, error);
+        status = aci_model_checkpoint_read(buffer, checkpoint, name, row, 1,
+                                           error);
         if (status != AC_OK)
             return status;
         for (k = 0; k < n_columns; k++)
@@ -90,7 +92,9 @@ static ac_status load_rows(aci_network *network, float *buffer,
     return status;
 }
 
+/* `name`: what the checkpoint calls it. */
 static ac_status load_parameter(aci_network *network, const aci_parameter *p,
+                                const char *name,
                                 const aci_checkpoint *checkpoint,
                                 ac_error *error)
 {
@@ -99,20 +103,21 @@ static ac_status load_parameter(aci_network *network, const aci_parameter *p,
     aci_real *turned;
     ac_status status;
 
-    if (!aci_model_checkpoint_find(checkpoint, p->name, &n_rows, &n_columns))
+    if (!aci_model_checkpoint_find(checkpoint, name, &n_rows, &n_columns))
         return aci_platform_fail(error, AC_E_FORMAT,
-                                 "the checkpoint had no tensor %s", p->name);
+                                 "the checkpoint had no tensor %s", name);
     if (n_rows != p->n_rows || n_columns != p->n_columns)
         return aci_platform_fail(
             error, AC_E_FORMAT, "tensor %s was %lld x %lld, not %lld x %lld",
-            p->name, (long long)n_rows, (long long)n_columns,
+            name, (long long)n_rows, (long long)n_columns,
             (long long)p->n_rows, (long long)p->n_columns);
     buffer = aci_platform_alloc_array(network->memory, (size_t)n_columns,
                                       sizeof *buffer);
     turned = aci_platform_alloc_array(network->memory, (size_t)n_columns,
                                       sizeof *turned);
     status = buffer != NULL && turned != NULL
-                 ? load_rows(network, buffer, turned, p, checkpoint, error)
+                 ? load_rows(network, buffer, turned, p, name, checkpoint,
+                             error)
                  : aci_platform_fail_memory(error, "a row");
     aci_platform_free(network->memory, turned);
     aci_platform_free(network->memory, buffer);
@@ -129,6 +134,28 @@ ac_status aci_workshop_network_load(aci_network *network,
     for (i = 0; i < network->n_parameters && status == AC_OK; i++)
         if (!is_low(&network->parameters[i]))
             status = load_parameter(network, &network->parameters[i],
-                                    checkpoint, error);
+                                    network->parameters[i].name, checkpoint,
+                                    error);
+    return status;
+}
+
+ac_status aci_workshop_layer_load(aci_network *network,
+                                  const aci_checkpoint *checkpoint,
+                                  int32_t layer, ac_error *error)
+{
+    ac_status status = AC_OK;
+    size_t i;
+
+    for (i = 0; i < network->n_parameters && status == AC_OK; i++) {
+        const aci_parameter *p = &network->parameters[i];
+        char name[48];
+
+        if (strcmp(p->name, "embed") == 0)
+            continue;
+        snprintf(name, sizeof name, "%s", p->name);
+        if (p->name[0] == '0') /* "0.q" is "7.q" there */
+            snprintf(name, sizeof name, "%d%.40s", (int)layer, p->name + 1);
+        status = load_parameter(network, p, name, checkpoint, error);
+    }
     return status;
 }
