@@ -150,6 +150,11 @@ int64_t aci_platform_file_size(const char *path)
     return (int64_t)status.st_size;
 }
 
+void aci_platform_remove_file(const char *path)
+{
+    unlink(path);
+}
+
 char *aci_platform_join(aci_memory *memory, const char *folder,
                         const char *name)
 {

@@ -62,6 +62,10 @@ const char *aci_platform_writer_temporary(const aci_writer *writer);
 ac_status aci_platform_writer_commit(aci_writer *writer, ac_error *error);
 void aci_platform_writer_abandon(aci_writer *writer); /* NULL is fine */
 
+/* A file that is in the way, or no longer needed; one that is not there is
+ * fine. */
+void aci_platform_remove_file(const char *path);
+
 /* A directory made where it belongs, unless it is there already. */
 ac_status aci_platform_make_directory(const char *path, ac_error *error);
 
