@@ -1,4 +1,4 @@
-/* plane_quantizer.c - searched scales and nested codes, without calibration.
+/* plane_quantizer.c - searched scales; nested codes without calibration.
  *
  * Per row and group of columns the weight of largest magnitude, e, is to land
  * near code -8. In units of -e the weights are v in [-1, 1], v = -1 at e, and
@@ -9,8 +9,9 @@
  *     refit       a = sum v q / sum q q                    (least squares)
  *     keep        the smallest sum (v - a q)^2
  *
- * (Weighting the squares by v^2 + mean v^2, as is usual with an importance
- * per column, lost here without one: more error and more KL.)
+ * With calibration the squares are weighted by E[x^2] of their column times
+ * sqrt(v^2 + mean v^2), as llama.cpp does with an importance matrix. (Without
+ * one that weighting lost: more error and more KL.)
  *
  * With the float16 scale s = -e a fixed, planes B and C are roundings of what
  * is left, in steps of s/D and s/(256 D).
@@ -27,6 +28,8 @@
  * factor of 2 of Q8_0 (1/127) in squared error whatever the weights. Figures
  * for 8 to 14 in docs/formats.md. */
 #include "workshop/compress/plane_quantizer.h"
+
+#include <math.h>
 
 #include "platform/half.h"
 
@@ -100,23 +103,35 @@ static void normalize(float *v, group_state *state, const float *x,
     }
 }
 
+/* sums of v q and q q; `weights` NULL: all 1. */
+static inline void sum_codes(float *vq, float *qq, const float *v,
+                             const float *weights, int32_t group,
+                             const float *inverse)
+{
+    for (int32_t k = 0; k < group; k++)
+        for (int i = 0; i < ROWS; i++) {
+            float value = v[k * ROWS + i];
+            float q = clamp(round_even(value * inverse[i]), -8.0f, 7.0f);
+            float weighted = weights != NULL ? weights[k * ROWS + i] * q : q;
+
+            vq[i] += weighted * value;
+            qq[i] += weighted * q;
+        }
+}
+
 /* Codes, refit and gain of one candidate step for all rows. */
-static void try_candidate(group_state *state, const float *v, int32_t group,
-                          float step)
+static void try_candidate(group_state *state, const float *v,
+                          const float *weights, int32_t group, float step)
 {
     float inverse[ROWS], vq[ROWS] = { 0 }, qq[ROWS] = { 0 };
 
     for (int i = 0; i < ROWS; i++)
         inverse[i] = 1.0f / (step > state->lowest[i] ? step
                                                      : state->lowest[i]);
-    for (int32_t k = 0; k < group; k++)
-        for (int i = 0; i < ROWS; i++) {
-            float value = v[k * ROWS + i];
-            float q = clamp(round_even(value * inverse[i]), -8.0f, 7.0f);
-
-            vq[i] += q * value;
-            qq[i] += q * q;
-        }
+    if (weights != NULL)
+        sum_codes(vq, qq, v, weights, group, inverse);
+    else
+        sum_codes(vq, qq, v, NULL, group, inverse);
     for (int i = 0; i < ROWS; i++) {
         float a = qq[i] > 0.0f ? vq[i] / qq[i] : 0.0f;
         float gain;
@@ -181,25 +196,66 @@ static void write_codes(aci_strip_codes *out, const float *x, int32_t first,
     }
 }
 
+/* importance[k] * sqrt(v^2 + mean v^2); 1 where no column has any. */
+static const float *weigh(float *weights, const float *v,
+                          const float *importance, int32_t group)
+{
+    float mean[ROWS] = { 0 }, any = 0.0f;
+
+    for (int32_t k = 0; k < group; k++) {
+        any = importance[k] > any ? importance[k] : any;
+        for (int i = 0; i < ROWS; i++)
+            mean[i] += v[k * ROWS + i] * v[k * ROWS + i] / (float)group;
+    }
+    if (!(any > 0.0f))
+        return NULL;
+    /* Relative to the largest, so that nothing over- or underflows. */
+    for (int32_t k = 0; k < group; k++)
+        for (int i = 0; i < ROWS; i++) {
+            float value = v[k * ROWS + i];
+
+            weights[k * ROWS + i] = importance[k] / any *
+                                    sqrtf(value * value + mean[i]);
+        }
+    return weights;
+}
+
+int32_t aci_workshop_search_scales(uint16_t *out, const float *weights,
+                                   const float *importance,
+                                   int32_t n_in_padded, int32_t group,
+                                   int32_t ratio)
+{
+    float v[128 * ROWS], weighted[128 * ROWS];
+    group_state state;
+
+    for (int32_t first = 0; first < n_in_padded; first += group) {
+        const float *x = weights + (size_t)first * ROWS, *by = NULL;
+        uint16_t *scales = out + (size_t)(first / group) * ROWS;
+
+        find_extremes(&state, x, group);
+        normalize(v, &state, x, group, (float)ratio);
+        if (importance != NULL)
+            by = weigh(weighted, v, importance + first, group);
+        for (int t = 0; t < N_CANDIDATES; t++)
+            try_candidate(&state, v, by, group,
+                          1.0f / (9.0f - 0.1f * (float)t));
+        for (int i = 0; i < ROWS; i++)
+            if (!choose_scale(&scales[i], &state, i))
+                return i;
+    }
+    return -1;
+}
+
 int32_t aci_workshop_quantize_strip(aci_strip_codes *out, const float *weights,
                                     int32_t n_in_padded, int32_t group,
                                     int32_t ratio)
 {
-    float v[128 * ROWS];
-    group_state state;
+    int32_t row = aci_workshop_search_scales(out->scales, weights, NULL,
+                                             n_in_padded, group, ratio);
 
-    for (int32_t first = 0; first < n_in_padded; first += group) {
-        const float *x = weights + (size_t)first * ROWS;
-        uint16_t *scales = out->scales + (size_t)(first / group) * ROWS;
-
-        find_extremes(&state, x, group);
-        normalize(v, &state, x, group, (float)ratio);
-        for (int t = 0; t < N_CANDIDATES; t++)
-            try_candidate(&state, v, group, 1.0f / (9.0f - 0.1f * (float)t));
-        for (int i = 0; i < ROWS; i++)
-            if (!choose_scale(&scales[i], &state, i))
-                return i;
-        write_codes(out, x, first, group, scales, (float)ratio);
-    }
-    return -1;
+    for (int32_t first = 0; row < 0 && first < n_in_padded; first += group)
+        write_codes(out, weights + (size_t)first * ROWS, first, group,
+                    out->scales + (size_t)(first / group) * ROWS,
+                    (float)ratio);
+    return row;
 }

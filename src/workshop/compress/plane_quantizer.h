@@ -25,4 +25,12 @@ int32_t aci_workshop_quantize_strip(aci_strip_codes *out, const float *weights,
                                     int32_t n_in_padded, int32_t group,
                                     int32_t ratio);
 
+/* The scales alone, [groups][16] float16 bits, as quantize_strip chooses them;
+ * with `importance` [n_in_padded], E[x^2] of each column, by weighted squares.
+ * Returns as above. */
+int32_t aci_workshop_search_scales(uint16_t *out, const float *weights,
+                                   const float *importance,
+                                   int32_t n_in_padded, int32_t group,
+                                   int32_t ratio);
+
 #endif
