@@ -599,10 +599,23 @@ typedef struct ac_compress_options {
     ac_log_callback on_log;
     void *log_user;
     uint64_t seed;                /* of synthetic weights */
+    /* Text the model is run on, so that codes are chosen by what
+     * they do to its products. Never the text it is judged by. */
+    const char *const *calibration; /* [n_calibration] files: text, JSON lines
+                                     of "text" or "prompt" and "completion",
+                                     .xz of both; lent for the call */
+    uint64_t calibration_tokens;  /* read at most; 0: 65,536. With a memory
+                                     limit maybe fewer; on_log is told */
+    const char *calibration_cache; /* file the statistics are kept in: made, or
+                                     taken when it is of this model and text
+                                     (else AC_E_ARGUMENT); NULL: not kept */
+    uint32_t n_calibration;       /* 0: without calibration; at most 32 */
+    uint32_t reserved;            /* must be 0 */
 } ac_compress_options;
 
 #define AC_COMPRESS_OPTIONS_INIT { sizeof(ac_compress_options), 0, 0, NULL, \
-                                   NULL, 0, 0, NULL, NULL, NULL, NULL, 0 }
+                                   NULL, 0, 0, NULL, NULL, NULL, NULL, 0, \
+                                   NULL, 0, NULL, 0, 0 }
 
 /* ac_compress: make a zoo from a checkpoint.
  *

@@ -24,6 +24,31 @@ typedef struct making {
     char *folder;                 /* temporary */
 } making;
 
+static ac_status check_calibration(const char *checkpoint,
+                                   const ac_compress_options *options,
+                                   ac_error *error)
+{
+    uint32_t n = options->n_calibration;
+
+    if (options->reserved != 0)
+        return aci_platform_fail(error, AC_E_ARGUMENT,
+                                 "reserved was not 0 in the options");
+    if (n == 0)
+        return AC_OK;
+    if (n > 32 || options->calibration == NULL)
+        return aci_platform_fail(error, AC_E_ARGUMENT,
+                                 "calibration was not a list of 1 to 32 "
+                                 "files");
+    for (uint32_t i = 0; i < n; i++)
+        if (options->calibration[i] == NULL)
+            return aci_platform_fail(error, AC_E_ARGUMENT,
+                                     "calibration file %u was NULL", i);
+    if (strncmp(checkpoint, SYNTHETIC, strlen(SYNTHETIC)) == 0)
+        return aci_platform_fail(error, AC_E_ARGUMENT,
+                                 "random weights are not calibrated");
+    return AC_OK;
+}
+
 static ac_status take(making *m, const char *zoo,
                       const ac_compress_options *options, ac_error *error)
 {
@@ -146,6 +171,8 @@ ac_status ac_compress(const char *checkpoint, const char *zoo,
         status = aci_api_need(zoo, "zoo", error);
     if (status == AC_OK)
         status = take(&m, zoo, options, error);
+    if (status == AC_OK)
+        status = check_calibration(checkpoint, &m.options, error);
     if (status != AC_OK)
         return status;
     status = aci_platform_folder_begin(&m.folder, &m.memory, zoo,

@@ -272,7 +272,7 @@ AT(ac_progress, total, 24);
 AT(ac_progress, seconds, 32);
 AT(ac_progress, loss, 40);
 
-SIZE(ac_compress_options, 80);
+SIZE(ac_compress_options, 112);
 AT(ac_compress_options, struct_size, 0);
 AT(ac_compress_options, n_threads, 4);
 AT(ac_compress_options, memory_limit_bytes, 8);
@@ -285,6 +285,11 @@ AT(ac_compress_options, progress_user, 48);
 AT(ac_compress_options, on_log, 56);
 AT(ac_compress_options, log_user, 64);
 AT(ac_compress_options, seed, 72);
+AT(ac_compress_options, calibration, 80);
+AT(ac_compress_options, calibration_tokens, 88);
+AT(ac_compress_options, calibration_cache, 96);
+AT(ac_compress_options, n_calibration, 104);
+AT(ac_compress_options, reserved, 108);
 
 SIZE(ac_measure_options, 56);
 AT(ac_measure_options, struct_size, 0);

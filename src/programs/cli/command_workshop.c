@@ -18,7 +18,14 @@ int command_compress(int argc, char **argv, const command *self)
     ac_compress_options options = AC_COMPRESS_OPTIONS_INIT;
     progress_state progress = { .line_open = false };
     bool overwrite = false;
+    text_list calibration = { .n = 0 };
     const argument table[] = {
+        { "calibrate", ARGUMENT_TEXTS, &calibration, "FILES",
+          "text or JSON lines, .xz too, to choose codes by" },
+        { "calibration-tokens", ARGUMENT_LARGE, &options.calibration_tokens,
+          "N", "tokens of it to read (65536)" },
+        { "calibration-cache", ARGUMENT_TEXT, &options.calibration_cache,
+          "FILE", "keep the statistics here, or take them from here" },
         { "variants", ARGUMENT_TEXT, &options.variants, "LIST",
           "full,int8,int4 and others (full,int8,int4)" },
         { "group", ARGUMENT_NUMBER, &options.group, "N",
@@ -44,6 +51,8 @@ int command_compress(int argc, char **argv, const command *self)
     if (code >= 0)
         return code;
     options.overwrite = overwrite;
+    options.calibration = calibration.items;
+    options.n_calibration = calibration.n;
     options.on_progress = draw_progress;
     options.progress_user = &progress;
     options.on_log = progress.quiet ? NULL : print_log;

@@ -5,7 +5,7 @@
 
 #include "model/checkpoint.h"
 #include "platform/error.h"
-#include "workshop/compress/plane_quantizer.h"
+#include "workshop/compress/matrix_feedback.h"
 #include "workshop/compress/zoo_write.h"
 #include "workshop/workshop.h"
 
@@ -15,6 +15,7 @@ enum { ROWS = ACI_STRIP_ROWS };
 typedef struct scratch {
     float *rows;               /* [16][n_in] as read */
     float *columns;            /* [n_in_padded][16] */
+    float *errors;             /* likewise; with calibration */
     int8_t *q, *r, *t;         /* likewise */
 } scratch;
 
@@ -24,6 +25,7 @@ typedef struct quantizer {
     uint32_t group;
     int32_t n_threads;
     scratch *threads;
+    aci_matrix_feedback calibrated; /* all zero without calibration */
 } quantizer;
 
 static ac_status check_tensor(const quantizer *work, const aci_tensor *tensor,
@@ -68,6 +70,15 @@ static void transpose(float *columns, const float *rows, int32_t n,
     }
 }
 
+static ac_status enter_matrix(const aci_tensor *tensor, void *context,
+                              ac_error *error)
+{
+    quantizer *work = context;
+
+    return aci_workshop_matrix_feedback_enter(&work->calibrated, tensor,
+                                              error);
+}
+
 static ac_status quantize_strip(const aci_strip_planes *out,
                                 const aci_tensor *tensor, int32_t strip,
                                 int32_t thread, void *context, ac_error *error)
@@ -89,8 +100,14 @@ static ac_status quantize_strip(const aci_strip_planes *out,
     if (status != AC_OK)
         return status;
     transpose(mine->columns, mine->rows, n, tensor->n_in, n_in_padded);
-    row = aci_workshop_quantize_strip(&codes, mine->columns, n_in_padded,
-                                      (int32_t)work->group, ACI_PLANE_RATIO);
+    if (work->calibrated.feedback != NULL)
+        row = aci_workshop_feedback_strip(
+            &codes, mine->errors, work->calibrated.feedback, mine->columns,
+            n_in_padded, (int32_t)work->group, ACI_PLANE_RATIO);
+    else
+        row = aci_workshop_quantize_strip(&codes, mine->columns, n_in_padded,
+                                          (int32_t)work->group,
+                                          ACI_PLANE_RATIO);
     if (row >= 0)
         return aci_platform_fail(
             error, AC_E_NUMERIC,
@@ -117,6 +134,7 @@ static void free_scratch(quantizer *work)
 
         aci_platform_free(work->memory, one->rows);
         aci_platform_free(work->memory, one->columns);
+        aci_platform_free(work->memory, one->errors);
         aci_platform_free(work->memory, one->q);
         aci_platform_free(work->memory, one->r);
         aci_platform_free(work->memory, one->t);
@@ -125,7 +143,7 @@ static void free_scratch(quantizer *work)
 }
 
 static ac_status allocate_scratch(quantizer *work, const aci_shape *shape,
-                                  ac_error *error)
+                                  int calibrated, ac_error *error)
 {
     size_t n = (size_t)aci_matrix_padded(widest(shape),
                                          (int32_t)work->group) * ROWS;
@@ -138,11 +156,14 @@ static ac_status allocate_scratch(quantizer *work, const aci_shape *shape,
         one->rows = aci_platform_alloc_array(work->memory, n, sizeof(float));
         one->columns = aci_platform_alloc_array(work->memory, n,
                                                 sizeof(float));
+        one->errors = aci_platform_alloc_array(
+            work->memory, calibrated ? n : 0, sizeof(float));
         one->q = aci_platform_alloc(work->memory, n);
         one->r = aci_platform_alloc(work->memory, n);
         one->t = aci_platform_alloc(work->memory, n);
-        if (one->rows == NULL || one->columns == NULL || one->q == NULL ||
-            one->r == NULL || one->t == NULL)
+        if (one->rows == NULL || one->columns == NULL ||
+            one->errors == NULL || one->q == NULL || one->r == NULL ||
+            one->t == NULL)
             return aci_platform_fail_memory(error, "room for strips");
     }
     if (work->threads == NULL)
@@ -172,8 +193,10 @@ ac_status aci_workshop_compress(aci_memory *memory, aci_pool *pool,
     const aci_shape *shape = aci_model_checkpoint_shape(checkpoint);
     quantizer work = { .memory = memory, .checkpoint = checkpoint,
                        .n_threads = aci_platform_pool_threads(pool) };
+    int calibrated = options != NULL && options->n_calibration > 0;
     aci_strip_source source = { read_vector, quantize_strip, &work,
-                                "quantize" };
+                                "quantize",
+                                calibrated ? enter_matrix : NULL };
     aci_zoo_card *card = aci_platform_alloc_zeroed(memory, 1, sizeof *card);
     ac_status status;
 
@@ -182,8 +205,12 @@ ac_status aci_workshop_compress(aci_memory *memory, aci_pool *pool,
     status = aci_workshop_choose_group(&work.group, shape,
                                        options != NULL ? options->group : 0,
                                        error);
+    if (status == AC_OK && calibrated)
+        status = aci_workshop_matrix_feedback_open(&work.calibrated, memory,
+                                                   pool, checkpoint, folder,
+                                                   options, error);
     if (status == AC_OK)
-        status = allocate_scratch(&work, shape, error);
+        status = allocate_scratch(&work, shape, calibrated, error);
     if (status == AC_OK) {
         copy_last_part(card->checkpoint, sizeof card->checkpoint,
                        aci_model_checkpoint_path(checkpoint));
@@ -192,6 +219,7 @@ ac_status aci_workshop_compress(aci_memory *memory, aci_pool *pool,
                                         &source, options, error);
     }
     free_scratch(&work);
+    aci_workshop_matrix_feedback_close(&work.calibrated);
     aci_platform_free(memory, card);
     return status;
 }

@@ -214,7 +214,11 @@ static ac_status write_matrix(build *work, const aci_tensor *tensor,
     here->ratio = ACI_PLANE_RATIO;
     for (int part = 0; part < ACI_N_PARTS; part++)
         aci_platform_checksum_begin(&sums[part], 0);
-    status = allocate_block(work, &filled, here, n_total, n_block, error);
+    status = work->source->matrix != NULL
+                 ? work->source->matrix(tensor, work->source->context, error)
+                 : AC_OK;
+    if (status == AC_OK)
+        status = allocate_block(work, &filled, here, n_total, n_block, error);
     for (int32_t first = 0; status == AC_OK && first < n_total;
          first += n_block) {
         int32_t n = n_total - first < n_block ? n_total - first : n_block;

@@ -23,6 +23,10 @@ typedef struct aci_strip_source {
                        ac_error *error);
     void *context;
     const char *stage;         /* for the progress callback */
+    /* Told of a matrix before its first strip, on the caller's thread; NULL:
+     * need not be. */
+    ac_status (*matrix)(const aci_tensor *tensor, void *context,
+                        ac_error *error);
 } aci_strip_source;
 
 typedef struct aci_store_built {

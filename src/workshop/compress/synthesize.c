@@ -187,7 +187,8 @@ ac_status aci_workshop_synthesize(aci_memory *memory, aci_pool *pool,
                                   ac_error *error)
 {
     generator work = { 0 };
-    aci_strip_source source = { fill_vector, draw_strip, &work, "synthesize" };
+    aci_strip_source source = { fill_vector, draw_strip, &work, "synthesize",
+                                NULL };
     aci_zoo_card *card = aci_platform_alloc_zeroed(memory, 1, sizeof *card);
     aci_shape shape;
     ac_status status;

@@ -1,0 +1,121 @@
+/* matrix_feedback.c - see matrix_feedback.h. */
+#include "workshop/compress/matrix_feedback.h"
+
+#include <stdio.h>
+#include <string.h>
+
+#include "model/model.h"
+#include "platform/error.h"
+
+static ac_status calibrate(aci_matrix_feedback *m, aci_pool *pool,
+                           const aci_checkpoint *checkpoint,
+                           const char *folder, ac_error *error)
+{
+    const ac_compress_options *options = m->options;
+    aci_calibration_request request = {
+        .checkpoint = checkpoint,
+        .files = options->calibration,
+        .n_files = options->n_calibration,
+        .n_tokens = options->calibration_tokens,
+        .path = options->calibration_cache,
+        .on_progress = options->on_progress,
+        .progress_user = options->progress_user,
+        .on_log = options->on_log,
+        .log_user = options->log_user,
+    };
+    aci_tokenizer *tokenizer = NULL;
+    char *file = aci_platform_join(m->memory, folder, ACI_ZOO_TOKENIZER);
+    ac_status status;
+
+    if (request.path == NULL)
+        request.path = m->own_file = aci_platform_join(m->memory, folder,
+                                                       "calibration.acc");
+    if (file == NULL || request.path == NULL)
+        status = aci_platform_fail_memory(error, "a path");
+    else
+        status = aci_tokenizer_open(&tokenizer, m->memory, file, error);
+    request.tokenizer = tokenizer;
+    if (status == AC_OK)
+        status = aci_workshop_calibration_make(&m->calibration, m->memory,
+                                               pool, &request, error);
+    aci_tokenizer_close(tokenizer);
+    aci_platform_free(m->memory, file);
+    return status;
+}
+
+ac_status aci_workshop_matrix_feedback_open(aci_matrix_feedback *out,
+                                            aci_memory *memory,
+                                            aci_pool *pool,
+                                            const aci_checkpoint *checkpoint,
+                                            const char *folder,
+                                            const ac_compress_options *options,
+                                            ac_error *error)
+{
+    ac_status status;
+
+    memset(out, 0, sizeof *out);
+    out->memory = memory;
+    out->options = options;
+    out->shape = aci_model_checkpoint_shape(checkpoint);
+    out->layer = -1;
+    status = calibrate(out, pool, checkpoint, folder, error);
+    if (status == AC_OK)
+        status = aci_workshop_algebra_create(&out->algebra, memory, pool, NULL,
+                                             error);
+    return status;
+}
+
+void aci_workshop_matrix_feedback_close(aci_matrix_feedback *m)
+{
+    if (m->memory == NULL)
+        return;
+    aci_workshop_feedback_free(m->feedback);
+    aci_workshop_algebra_free(m->algebra);
+    aci_workshop_calibration_close(m->calibration);
+    if (m->own_file != NULL)
+        aci_platform_remove_file(m->own_file);
+    aci_platform_free(m->memory, m->own_file);
+    memset(m, 0, sizeof *m);
+}
+
+static void warn(const aci_matrix_feedback *m)
+{
+    char name[64], text[160];
+
+    if (m->options->on_log == NULL || m->feedback->factor != NULL)
+        return;
+    aci_workshop_calibration_name(name, m->layer, m->input,
+                                  m->shape->n_layer);
+    snprintf(text, sizeof text,
+             "%s: statistics could not be factored; its matrices are rounded "
+             "without feedback", name);
+    m->options->on_log(AC_LOG_WARNING, text, m->options->log_user);
+}
+
+ac_status aci_workshop_matrix_feedback_enter(aci_matrix_feedback *m,
+                                             const aci_tensor *tensor,
+                                             ac_error *error)
+{
+    aci_input_statistics input;
+    int32_t layer, which;
+    ac_status status;
+
+    if (!aci_workshop_calibration_of(&layer, &which, tensor, m->shape)) {
+        aci_workshop_feedback_free(m->feedback);
+        m->feedback = NULL;
+        m->layer = -1;
+        return AC_OK;
+    }
+    if (m->feedback != NULL && layer == m->layer && which == m->input)
+        return AC_OK;
+    aci_workshop_feedback_free(m->feedback);
+    m->feedback = NULL;
+    m->layer = layer;
+    m->input = which;
+    aci_workshop_calibration_input(&input, m->calibration, layer, which);
+    status = aci_workshop_feedback_create(&m->feedback, m->memory, m->algebra,
+                                          &input, error);
+    if (status == AC_OK)
+        warn(m);
+    return status;
+}
