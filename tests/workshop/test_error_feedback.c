@@ -3,6 +3,7 @@
  * trained layer against rounding. */
 #include <check.h>
 #include <math.h>
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 
@@ -303,6 +304,31 @@ START_TEST(each_step_lowers_the_error)
 }
 END_TEST
 
+START_TEST(every_level_gives_the_same_codes)
+{
+    static const char *const levels[] = { "avx2", "avx512" };
+    static int8_t expected[3][PADDED * ROWS];
+    aci_feedback *f;
+
+    make_problem(8);
+    f = feedback();
+    f->lanes = aci_workshop_feedback_level("portable");
+    quantise(f);
+    memcpy(expected, codes, sizeof codes);
+    for (int i = 0; i < 2; i++) {
+        f->lanes = aci_workshop_feedback_level(levels[i]);
+        if (f->lanes == NULL) {
+            printf("SKIP no %s here\n", levels[i]);
+            continue;
+        }
+        memset(codes, 0, sizeof codes);
+        quantise(f);
+        ck_assert_mem_eq(expected, codes, sizeof codes);
+    }
+    aci_workshop_feedback_free(f);
+}
+END_TEST
+
 /* ---- statistics that are no good ----------------------------------------- */
 
 START_TEST(damping_is_raised_until_it_is_enough)
@@ -365,6 +391,7 @@ Suite *test_error_feedback_suite(void)
     tcase_add_test(test, codes_are_those_of_gptq);
     tcase_add_test(test, every_plane_reaches_its_weight);
     tcase_add_test(test, each_step_lowers_the_error);
+    tcase_add_test(test, every_level_gives_the_same_codes);
     tcase_add_test(test, damping_is_raised_until_it_is_enough);
     tcase_add_test(test, want_of_memory_is_told);
     suite_add_tcase(suite, test);

@@ -133,6 +133,7 @@ ac_status aci_workshop_feedback_create(aci_feedback **out,
     if (f != NULL) {
         f->memory = memory;
         f->n = input->n;
+        f->lanes = aci_workshop_feedback_level(NULL);
         f->n_descents = N_DESCENTS;
         f->slack = SLACK;
         f->importance = aci_platform_alloc_zeroed(
@@ -269,44 +270,16 @@ static void choose(strip_work *w, int32_t k, const lanes *y)
 
 /* ---- passes over the columns --------------------------------------------- */
 
-/* y[0], y[1] += errors of columns [first, last) times two rows of a matrix. */
-static void gather_two(lanes *y, const lanes *errors, const float *row,
-                       size_t stride, int32_t first, int32_t last)
-{
-    lanes a = y[0], b = y[1];
-
-    for (int32_t j = first; j < last; j++) {
-        a += errors[j] * row[j];
-        b += errors[j] * row[stride + (size_t)j];
-    }
-    y[0] = a;
-    y[1] = b;
-}
-
-static void gather(lanes *y, const lanes *errors, const float *row,
-                   int32_t first, int32_t last)
-{
-    lanes a = *y;
-
-    for (int32_t j = first; j < last; j++)
-        a += errors[j] * row[j];
-    *y = a;
-}
-
-/* Sums over [first, last) for every column of a block. */
-static void gather_block(lanes *y, const strip_work *w, const float *matrix,
-                         int32_t begin, int32_t end, int32_t first,
-                         int32_t last)
+/* Sums over columns [first, last) for columns [begin, end), which have rows
+ * in `matrix`. */
+static void gather(lanes *y, const strip_work *w, const float *matrix,
+                   int32_t begin, int32_t end, int32_t first, int32_t last)
 {
     size_t n = (size_t)w->feedback->n;
-    int32_t k = begin;
 
-    for (; k + 1 < end; k += 2)
-        gather_two(y + (k - begin), w->errors, matrix + (size_t)k * n, n,
-                   first, last);
-    for (; k < end; k++)
-        gather(y + (k - begin), w->errors, matrix + (size_t)k * n, first,
-               last);
+    w->feedback->lanes->gather((float *)y, (const float *)w->errors,
+                               matrix + (size_t)begin * n, n, end - begin,
+                               first, last);
 }
 
 static void feed_back(strip_work *w)
@@ -318,10 +291,9 @@ static void feed_back(strip_work *w)
         int32_t end = begin + BLOCK < f->n ? begin + BLOCK : f->n;
 
         memcpy(y, w->weights + begin, (size_t)(end - begin) * sizeof *y);
-        gather_block(y, w, f->factor, begin, end, 0, begin);
+        gather(y, w, f->factor, begin, end, 0, begin);
         for (int32_t k = begin; k < end; k++) {
-            gather(&y[k - begin], w->errors,
-                   f->factor + (size_t)k * (size_t)f->n, begin, k);
+            gather(&y[k - begin], w, f->factor, k, k + 1, begin, k);
             choose(w, k, &y[k - begin]);
         }
     }
@@ -336,13 +308,12 @@ static void descend(strip_work *w)
         int32_t end = begin + BLOCK < f->n ? begin + BLOCK : f->n;
 
         memset(y, 0, sizeof y);
-        gather_block(y, w, f->moments, begin, end, 0, begin);
-        gather_block(y, w, f->moments, begin, end, end, f->n);
+        gather(y, w, f->moments, begin, end, 0, begin);
+        gather(y, w, f->moments, begin, end, end, f->n);
         for (int32_t k = begin; k < end; k++) {
             lanes *here = &y[k - begin];
 
-            gather(here, w->errors, f->moments + (size_t)k * (size_t)f->n,
-                   begin, end);
+            gather(here, w, f->moments, k, k + 1, begin, end);
             *here = w->weights[k] - w->errors[k] + *here * f->inverse[k];
             choose(w, k, here);
         }

@@ -4,6 +4,7 @@
 #define ACI_WORKSHOP_ERROR_FEEDBACK_H
 
 #include "workshop/compress/calibration.h"
+#include "workshop/compress/feedback_lanes.h"
 #include "workshop/compress/linear_algebra.h"
 #include "workshop/compress/plane_quantizer.h"
 
@@ -20,6 +21,7 @@ typedef struct aci_feedback {
     int32_t n_tries;     /* dampings tried */
     /* How codes are chosen, see error_feedback.c: set by create, changed by
      * tests that hold single steps against other programs. */
+    const aci_feedback_lanes *lanes;
     int32_t n_descents;
     float slack;
 } aci_feedback;
