@@ -247,6 +247,20 @@ START_TEST(bad_options_are_refused)
 }
 END_TEST
 
+START_TEST(too_little_memory_is_told_at_once)
+{
+    ac_compress_options options = calibrated_options();
+
+    options.memory_limit_bytes = 6 << 20;
+    ck_assert_int_eq(compress_to(zoo_path, &options), AC_E_NO_MEMORY);
+    ck_assert_ptr_nonnull(strstr(zoo_error.message, "MiB"));
+    ck_assert_int_eq(n_files(zoo_folder), 0);
+    options.memory_limit_bytes = 20 << 20; /* codes yes, statistics no */
+    ck_assert_int_eq(compress_to(zoo_path, &options), AC_E_NO_MEMORY);
+    ck_assert_int_eq(n_files(zoo_folder), 0);
+}
+END_TEST
+
 START_TEST(a_damaged_cache_is_refused)
 {
     ac_compress_options options = calibrated_options();
@@ -294,6 +308,7 @@ Suite *test_matrix_feedback_suite(void)
     tcase_add_test(test, threads_and_a_kept_calibration_do_not_matter);
     tcase_add_test(test, errors_of_outputs_fall_on_other_text);
     tcase_add_test(test, bad_options_are_refused);
+    tcase_add_test(test, too_little_memory_is_told_at_once);
     tcase_add_test(test, a_damaged_cache_is_refused);
     tcase_add_test(test, cancelling_leaves_nothing);
     suite_add_tcase(suite, test);

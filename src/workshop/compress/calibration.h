@@ -78,7 +78,7 @@ int aci_workshop_calibration_of(int32_t *layer, int32_t *input,
 void aci_workshop_calibration_name(char out[64], int32_t layer, int32_t input,
                                    int32_t n_layer);
 
-/* ---- making one (calibration_make.c) -------------------------------------------- */
+/* ---- making one (calibration_make.c) ------------------------------------- */
 
 /* Tokens read when the caller names no number. */
 enum { ACI_CALIBRATION_TOKENS = 65536 };

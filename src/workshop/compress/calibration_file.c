@@ -1,6 +1,6 @@
 /* calibration_file.c - a calibration on disk.
  *
- *     | header 128 | layer 0: qkv o gate_up down, cosines | layer 1 ... | head |
+ *     | header | layer 0: qkv o gate_up down, cosines | layer 1 ... | head |
  *     input: mean [n], largest [n], lower triangle of H [n (n + 1) / 2]
  *
  * All float32, each part on a multiple of 64. Every offset follows from the

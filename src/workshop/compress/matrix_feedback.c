@@ -43,6 +43,26 @@ static ac_status calibrate(aci_matrix_feedback *m, aci_pool *pool,
     return status;
 }
 
+/* Choosing codes needs the widest input's matrices: better told before an
+ * hour of calibrating than after it. */
+static ac_status check_memory(const aci_matrix_feedback *m, ac_error *error)
+{
+    const aci_shape *shape = m->shape;
+    uint64_t limit = m->memory->limit_bytes, needed;
+    int32_t n = shape->n_head * shape->head_dim;
+
+    n = n > shape->n_embd ? n : shape->n_embd;
+    n = n > shape->n_ff ? n : shape->n_ff;
+    needed = aci_workshop_feedback_bytes(n) + m->memory->used_bytes;
+    if (limit == 0 || needed <= limit)
+        return AC_OK;
+    return aci_platform_fail(error, AC_E_NO_MEMORY,
+                             "codes of a matrix with %d inputs need %llu MiB; "
+                             "the limit was %llu MiB", (int)n,
+                             (unsigned long long)(needed >> 20) + 1,
+                             (unsigned long long)(limit >> 20));
+}
+
 ac_status aci_workshop_matrix_feedback_open(aci_matrix_feedback *out,
                                             aci_memory *memory,
                                             aci_pool *pool,
@@ -58,7 +78,9 @@ ac_status aci_workshop_matrix_feedback_open(aci_matrix_feedback *out,
     out->options = options;
     out->shape = aci_model_checkpoint_shape(checkpoint);
     out->layer = -1;
-    status = calibrate(out, pool, checkpoint, folder, error);
+    status = check_memory(out, error);
+    if (status == AC_OK)
+        status = calibrate(out, pool, checkpoint, folder, error);
     if (status == AC_OK)
         status = aci_workshop_algebra_create(&out->algebra, memory, pool, NULL,
                                              error);
