@@ -169,7 +169,8 @@ void structural_zoo(aci_zoo_card *card, const char *path,
                     const aci_shape *shape, const structural_change *change)
 {
     source_of from = { shape, change };
-    aci_strip_source source = { give_vector, give_strip, &from, "test" };
+    aci_strip_source source = { give_vector, give_strip, &from, "test",
+                                NULL };
     ac_error error = AC_ERROR_INIT;
 
     memset(card, 0, sizeof *card);
