@@ -187,7 +187,7 @@ static void add_rows(aci_request *request, const display *d,
     }
 }
 
-/* "r = -0.94 for humidity": Pearson's of each variable with the outcome, in a
+/* "r = -0.94 for humidity": Pearson of each variable with the outcome, in a
  * drawn order; a strong one of the planted's sign, others too weak to matter. */
 static void add_correlations(aci_request *request, const display *d)
 {
