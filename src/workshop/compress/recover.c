@@ -137,7 +137,7 @@ static void fill_in(aci_recovery *r)
     o->end_rate = o->end_rate != 0.0f ? o->end_rate : rate / 2;
     o->end_tokens = o->end_tokens != 0 ? o->end_tokens : 500000;
     o->temperature = o->temperature != 0.0f ? o->temperature : 1.0f;
-    o->judge_tokens = o->judge_tokens != 0 ? o->judge_tokens : 32768;
+    o->judge_tokens = o->judge_tokens != 0 ? o->judge_tokens : 16384;
     o->patience = o->patience != 0 ? o->patience : 5;
     if (o->batch_tokens == 0)
         o->batch_tokens = context > 1024 ? context : 1024;

@@ -72,8 +72,8 @@ typedef struct aci_recover_options {
     double seconds;              /* for both rungs, half for the blocks; 0: no
                                     limit. With one the result depends on how
                                     fast the machine is */
-    uint64_t judge_tokens;       /* of the held-out text; 0: 32768 */
-    uint32_t judge_every;        /* steps; 0: a sixteenth of them */
+    uint64_t judge_tokens;       /* of the held-out text; 0: 16384 */
+    uint32_t judge_every;        /* steps; 0: a tenth of them */
     uint32_t patience;           /* judgements without a better one that end
                                     it; 0: 5 */
     int32_t batch_tokens;        /* 0: 1024, or one context if that is more */

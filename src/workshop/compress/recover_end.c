@@ -118,7 +118,7 @@ static ac_status steps(run *r, ac_error *error)
 {
     const aci_recover_options *o = &r->recovery->options;
     uint64_t every = o->judge_every != 0 ? o->judge_every
-                                         : (r->n_steps + 15) / 16;
+                                         : (r->n_steps + 9) / 10;
     ac_status status = AC_OK;
     bool is_last = false;
 
