@@ -12,7 +12,14 @@ checkpoint=${2:-$here/base}
 variants='full int8 int4'
 
 mkdir -p "$work"
-"$agentcompress" compress "$checkpoint" "$work/plain.zoo" --overwrite
+"$agentcompress" workflows generate --split train --seed 5 --count 500 \
+    --training --out "$work/calibration.jsonl" --quiet
+compress() { # ZOO OPTIONS...
+    "$agentcompress" compress "$checkpoint" "$@" --overwrite \
+        --calibrate "$work/calibration.jsonl" \
+        --calibration-cache "$work/calibration.acc"
+}
+compress "$work/plain.zoo"
 
 # Every variant gets the same prompts: the right earlier answers are in them.
 answers=
@@ -26,8 +33,7 @@ done
 "$agentcompress" workflows outcomes $answers --split calibration --count 800 \
     --out "$work/outcomes.jsonl"
 "$agentcompress" train-predictor "$work/outcomes.jsonl" "$work/base.acp"
-"$agentcompress" compress "$checkpoint" "$work/base.zoo" --overwrite \
-    --predictor "$work/base.acp"
+compress "$work/base.zoo" --predictor "$work/base.acp"
 if [ -e "$work/quality.txt" ]; then
     "$agentcompress" measure "$work/base.zoo" --text "$work/quality.txt"
 fi
