@@ -589,7 +589,9 @@ typedef struct ac_compress_options {
     uint32_t struct_size;
     uint32_t n_threads;           /* 0: one per core */
     uint64_t memory_limit_bytes;  /* 0: none; larger models stream anyway */
-    const char *variants;         /* "full,int8,int4"; NULL: those three */
+    const char *variants;         /* "full,int8,int4"; NULL: those three;
+                                     "ladder": eight, some of which keep less
+                                     of the model (docs/compression.md) */
     const char *predictor_path;   /* copied into the zoo; NULL: none */
     uint32_t group;               /* weights per scale: 32, 64 or 128;
                                      0: by size */
@@ -611,11 +613,21 @@ typedef struct ac_compress_options {
                                      (else AC_E_ARGUMENT); NULL: not kept */
     uint32_t n_calibration;       /* 0: without calibration; at most 32 */
     uint32_t reserved;            /* must be 0 */
+    /* Variants that keep less of the model need calibration. */
+    const char *plan_path;        /* JSON file of more variants, see
+                                     docs/compression.md; NULL: none */
+    uint64_t recovery_tokens;     /* on which each variant that lost quality is
+                                     trained, end to end; 0: 300,000 when a
+                                     variant keeps less, else none; or
+                                     AC_RECOVERY_NONE */
 } ac_compress_options;
 
 #define AC_COMPRESS_OPTIONS_INIT { sizeof(ac_compress_options), 0, 0, NULL, \
                                    NULL, 0, 0, NULL, NULL, NULL, NULL, 0, \
-                                   NULL, 0, NULL, 0, 0 }
+                                   NULL, 0, NULL, 0, 0, NULL, 0 }
+
+#define AC_RECOVERY_TOKENS 300000 /* the default of recovery_tokens */
+#define AC_RECOVERY_NONE UINT64_MAX
 
 /* ac_compress: make a zoo from a checkpoint.
  *

@@ -8,6 +8,14 @@
 
 enum { ACI_CARD_FORMAT_VERSION = 1, ACI_CARD_MAX_BYTES = 1 << 20 };
 
+/* What training gave a variant back; n_tokens 0: it was not trained. */
+typedef struct aci_recovered {
+    double kl_before, kl_after; /* from full, nats per token, on text held out
+                                   of the calibration text */
+    uint64_t n_tokens;
+    double seconds;
+} aci_recovered;
+
 typedef struct aci_zoo_card {
     char name[96];
     char architecture[32];
@@ -17,6 +25,9 @@ typedef struct aci_zoo_card {
     char checkpoint[256];          /* last part of its path, or shape name */
     char created[40];              /* ISO 8601, or "" */
     uint64_t seed;                 /* of synthetic weights */
+    uint64_t calibration_checksum; /* of the tokens read */
+    uint64_t calibration_tokens;   /* 0: not calibrated */
+    double seconds;                /* that making it took; 0: unknown */
     uint32_t group;
     /* The weight store that belongs to it. */
     uint64_t weights_bytes, weights_checksum;
@@ -24,6 +35,8 @@ typedef struct aci_zoo_card {
     uint64_t extras_bytes, extras_checksum;
     aci_variant variants[AC_MAX_VARIANTS];
     int32_t n_variants;
+    /* Of each variant; written, not read: nothing runs by it. */
+    aci_recovered recovered[AC_MAX_VARIANTS];
 } aci_zoo_card;
 
 /* Reads strictly: wrong types, numbers out of range, doubled or missing

@@ -63,7 +63,26 @@ static json_t *make_plan(const aci_variant *variant)
     return plan;
 }
 
-static json_t *make_variant(const aci_variant *variant)
+/* Figures that are no numbers are null. */
+static json_t *make_real(double value)
+{
+    return isfinite(value) ? json_real(value) : json_null();
+}
+
+static json_t *make_recovered(const aci_recovered *recovered)
+{
+    json_t *object = json_object();
+
+    json_object_set_new(object, "kl_before", make_real(recovered->kl_before));
+    json_object_set_new(object, "kl_after", make_real(recovered->kl_after));
+    json_object_set_new(object, "tokens",
+                        json_integer((json_int_t)recovered->n_tokens));
+    json_object_set_new(object, "seconds", make_real(recovered->seconds));
+    return object;
+}
+
+static json_t *make_variant(const aci_variant *variant,
+                            const aci_recovered *recovered)
 {
     aci_variant copy = *variant;
     json_t *measured = json_object();
@@ -85,6 +104,8 @@ static json_t *make_variant(const aci_variant *variant)
                         json_integer(variant->embed_bits));
     if (variant->kept != NULL)
         json_object_set_new(object, "plan", make_plan(variant));
+    if (recovered->n_tokens > 0)
+        json_object_set_new(object, "recovery", make_recovered(recovered));
     json_object_set_new(object, "measured", measured);
     return object;
 }
@@ -107,6 +128,15 @@ static json_t *make_root(const aci_zoo_card *card)
                         json_string(card->library_version));
     json_object_set_new(from, "seed", make_hex(card->seed));
     json_object_set_new(from, "created", make_text(card->created));
+    if (card->calibration_tokens > 0) {
+        json_object_set_new(from, "calibration_checksum",
+                            make_hex(card->calibration_checksum));
+        json_object_set_new(from, "calibration_tokens",
+                            json_integer(
+                                (json_int_t)card->calibration_tokens));
+    }
+    if (card->seconds > 0.0)
+        json_object_set_new(from, "seconds", json_real(card->seconds));
     json_object_set_new(root, "provenance", from);
     json_object_set_new(weights, "bytes",
                         json_integer((json_int_t)card->weights_bytes));
@@ -120,7 +150,8 @@ static json_t *make_root(const aci_zoo_card *card)
             json_pack("{s:I, s:o}", "bytes", (json_int_t)card->extras_bytes,
                       "checksum", make_hex(card->extras_checksum)));
     for (int32_t i = 0; i < card->n_variants; i++)
-        json_array_append_new(variants, make_variant(&card->variants[i]));
+        json_array_append_new(variants, make_variant(&card->variants[i],
+                                                     &card->recovered[i]));
     json_object_set_new(root, "variants", variants);
     return root;
 }
@@ -137,6 +168,18 @@ static int plan_is_complete(const json_t *object, const aci_variant *variant)
             json_array_size(json_object_get(plan, "n_ff")) == n);
 }
 
+static size_t provenance_fields(const aci_zoo_card *card)
+{
+    return 5 + (card->calibration_tokens > 0 ? 2u : 0u) +
+           (card->seconds > 0.0 ? 1u : 0u);
+}
+
+static size_t variant_fields(const aci_zoo_card *card, size_t i)
+{
+    return 6 + (card->variants[i].kept != NULL ? 1u : 0u) +
+           (card->recovered[i].n_tokens > 0 ? 1u : 0u);
+}
+
 static int is_complete(const json_t *root, const aci_zoo_card *card)
 {
     const json_t *variants = json_object_get(root, "variants");
@@ -144,15 +187,15 @@ static int is_complete(const json_t *root, const aci_zoo_card *card)
 
     if (json_object_size(root) != (card->extras_bytes > 0 ? 8 : 7) ||
         (card->extras_bytes > 0 && json_object_size(extras) != 2) ||
-        json_object_size(json_object_get(root, "provenance")) != 5 ||
+        json_object_size(json_object_get(root, "provenance")) !=
+            provenance_fields(card) ||
         json_object_size(json_object_get(root, "weights")) != 3 ||
         json_array_size(variants) != (size_t)card->n_variants)
         return 0;
     for (size_t i = 0; i < json_array_size(variants); i++) {
         const json_t *variant = json_array_get(variants, i);
 
-        if (json_object_size(variant) !=
-                (card->variants[i].kept != NULL ? 7 : 6) ||
+        if (json_object_size(variant) != variant_fields(card, i) ||
             !plan_is_complete(variant, &card->variants[i]) ||
             json_object_size(json_object_get(variant, "measured")) !=
                 ACI_N_FIGURES)

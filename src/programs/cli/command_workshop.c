@@ -13,12 +13,16 @@ static void print_log(int32_t level, const char *text, void *user)
             text);
 }
 
+/* No such option was given. */
+#define UNSET (UINT64_MAX - 1)
+
 int command_compress(int argc, char **argv, const command *self)
 {
     ac_compress_options options = AC_COMPRESS_OPTIONS_INIT;
     progress_state progress = { .line_open = false };
     bool overwrite = false;
     text_list calibration = { .n = 0 };
+    uint64_t recover = UNSET;
     const argument table[] = {
         { "calibrate", ARGUMENT_TEXTS, &calibration, "FILES",
           "text or JSON lines, .xz too, to choose codes by" },
@@ -27,7 +31,11 @@ int command_compress(int argc, char **argv, const command *self)
         { "calibration-cache", ARGUMENT_TEXT, &options.calibration_cache,
           "FILE", "keep the statistics here, or take them from here" },
         { "variants", ARGUMENT_TEXT, &options.variants, "LIST",
-          "full,int8,int4 and others (full,int8,int4)" },
+          "names, or ladder: eight of them (full,int8,int4)" },
+        { "plan", ARGUMENT_TEXT, &options.plan_path, "FILE",
+          "JSON file of more variants (docs/compression.md)" },
+        { "recover", ARGUMENT_LARGE, &recover, "TOKENS",
+          "train what lost quality on so many; 0: do not (300000)" },
         { "group", ARGUMENT_NUMBER, &options.group, "N",
           "weights per scale: 32, 64 or 128 (by size)" },
         { "predictor", ARGUMENT_TEXT, &options.predictor_path, "FILE",
@@ -53,6 +61,8 @@ int command_compress(int argc, char **argv, const command *self)
     options.overwrite = overwrite;
     options.calibration = calibration.items;
     options.n_calibration = calibration.n;
+    if (recover != UNSET)
+        options.recovery_tokens = recover != 0 ? recover : AC_RECOVERY_NONE;
     options.on_progress = draw_progress;
     options.progress_user = &progress;
     options.on_log = progress.quiet ? NULL : print_log;

@@ -4,7 +4,9 @@
 #include <string.h>
 
 #include "model/checkpoint.h"
+#include "platform/clock.h"
 #include "platform/error.h"
+#include "workshop/compress/ladder_make.h"
 #include "workshop/compress/matrix_feedback.h"
 #include "workshop/compress/zoo_write.h"
 #include "workshop/workshop.h"
@@ -25,7 +27,9 @@ typedef struct quantizer {
     uint32_t group;
     int32_t n_threads;
     scratch *threads;
+    uint64_t began_nanoseconds;
     aci_matrix_feedback calibrated; /* all zero without calibration */
+    const aci_unit_order *order; /* NULL: as in the checkpoint */
 } quantizer;
 
 static ac_status check_tensor(const quantizer *work, const aci_tensor *tensor,
@@ -50,8 +54,8 @@ static ac_status read_vector(float *out, const aci_tensor *tensor,
 
     if (status != AC_OK)
         return status;
-    return aci_model_checkpoint_read(out, work->checkpoint, tensor->name, 0,
-                                     1, error);
+    return aci_workshop_order_read(out, work->threads[0].columns, work->order,
+                                   work->checkpoint, tensor, 0, 1, error);
 }
 
 /* [n][n_in] to [n_in_padded][16], padding zero. Blocked, so that both sides
@@ -95,8 +99,9 @@ static ac_status quantize_strip(const aci_strip_planes *out,
 
     status = strip == 0 ? check_tensor(work, tensor, error) : AC_OK;
     if (status == AC_OK)
-        status = aci_model_checkpoint_read(mine->rows, work->checkpoint,
-                                           tensor->name, first, n, error);
+        status = aci_workshop_order_read(mine->rows, mine->columns,
+                                         work->order, work->checkpoint,
+                                         tensor, first, n, error);
     if (status != AC_OK)
         return status;
     transpose(mine->columns, mine->rows, n, tensor->n_in, n_in_padded);
@@ -184,27 +189,112 @@ static void copy_last_part(char *out, size_t capacity, const char *path)
     snprintf(out, capacity, "%.*s", (int)(end - begin), path + begin);
 }
 
+/* ---- a ladder ------------------------------------------------------------ */
+
+/* Plain variants only: what the store can run before extras are there. */
+static void list_plain(aci_zoo_card *card, const aci_ladder *ladder)
+{
+    for (int32_t i = 0; i < ladder->n; i++)
+        if (!aci_workshop_recipe_is_structural(&ladder->recipes[i]))
+            aci_workshop_recipe_variant(&card->variants[card->n_variants++],
+                                        &ladder->recipes[i]);
+}
+
+/* A ladder is asked for by a variant that keeps less, or by recovery. */
+static int is_ladder(const aci_ladder *ladder,
+                     const ac_compress_options *options)
+{
+    return aci_workshop_ladder_is_structural(ladder) ||
+           (options->recovery_tokens != 0 &&
+            options->recovery_tokens != AC_RECOVERY_NONE);
+}
+
+static ac_status check_ladder(const ac_compress_options *options,
+                              ac_error *error)
+{
+    if (options->n_calibration > 0)
+        return AC_OK;
+    return aci_platform_fail(error, AC_E_ARGUMENT,
+                             "variants that keep less of the model, and "
+                             "recovery, need calibration text");
+}
+
+static ac_status make_zoo(quantizer *work, aci_zoo_card *card, aci_pool *pool,
+                          const aci_ladder *ladder, const char *folder,
+                          const ac_compress_options *options,
+                          ac_error *error)
+{
+    const aci_shape *shape = aci_model_checkpoint_shape(work->checkpoint);
+    int has_ladder = is_ladder(ladder, options);
+    aci_strip_source source = {
+        read_vector, quantize_strip, work, "quantize",
+        options->n_calibration > 0 ? enter_matrix : NULL
+    };
+    aci_ladder_work ladder_work = {
+        work->memory, pool, work->checkpoint, shape,
+        work->calibrated.calibration, work->calibrated.algebra, options,
+        work->group, work->began_nanoseconds
+    };
+    aci_ladder_plan plan = { .memory = work->memory };
+    ac_status status = AC_OK;
+
+    if (has_ladder) {
+        status = aci_workshop_ladder_plan(&plan, &ladder_work, ladder, error);
+        work->order = work->calibrated.order = &plan.order;
+    }
+    list_plain(card, ladder);
+    if (status == AC_OK)
+        status = aci_workshop_zoo_write(card, work->memory, pool, folder,
+                                        shape, &source, options, error);
+    if (status == AC_OK && has_ladder)
+        status = aci_workshop_ladder_make(card, &ladder_work, &plan, folder,
+                                          error);
+    aci_workshop_ladder_plan_close(&plan);
+    return status;
+}
+
+static void fill_provenance(aci_zoo_card *card, const quantizer *work)
+{
+    const aci_calibration *calibration = work->calibrated.calibration;
+
+    copy_last_part(card->checkpoint, sizeof card->checkpoint,
+                   aci_model_checkpoint_path(work->checkpoint));
+    card->checkpoint_checksum =
+        aci_model_checkpoint_checksum(work->checkpoint);
+    if (calibration != NULL) {
+        card->calibration_checksum = calibration->data_checksum;
+        card->calibration_tokens = calibration->n_tokens;
+    }
+}
+
 ac_status aci_workshop_compress(aci_memory *memory, aci_pool *pool,
                                 const aci_checkpoint *checkpoint,
                                 const char *folder,
                                 const ac_compress_options *options,
                                 ac_error *error)
 {
+    const ac_compress_options usual = AC_COMPRESS_OPTIONS_INIT;
     const aci_shape *shape = aci_model_checkpoint_shape(checkpoint);
-    quantizer work = { .memory = memory, .checkpoint = checkpoint,
-                       .n_threads = aci_platform_pool_threads(pool) };
+    quantizer work = {
+        .memory = memory, .checkpoint = checkpoint,
+        .n_threads = aci_platform_pool_threads(pool),
+        .began_nanoseconds = aci_platform_monotonic_nanoseconds()
+    };
     int calibrated = options != NULL && options->n_calibration > 0;
-    aci_strip_source source = { read_vector, quantize_strip, &work,
-                                "quantize",
-                                calibrated ? enter_matrix : NULL };
     aci_zoo_card *card = aci_platform_alloc_zeroed(memory, 1, sizeof *card);
+    aci_ladder ladder;
     ac_status status;
 
     if (card == NULL)
         return aci_platform_fail_memory(error, "the zoo's card");
-    status = aci_workshop_choose_group(&work.group, shape,
-                                       options != NULL ? options->group : 0,
+    options = options != NULL ? options : &usual;
+    status = aci_workshop_choose_group(&work.group, shape, options->group,
                                        error);
+    if (status == AC_OK)
+        status = aci_workshop_ladder_parse(&ladder, memory, options->variants,
+                                           options->plan_path, error);
+    if (status == AC_OK && is_ladder(&ladder, options))
+        status = check_ladder(options, error);
     if (status == AC_OK && calibrated)
         status = aci_workshop_matrix_feedback_open(&work.calibrated, memory,
                                                    pool, checkpoint, folder,
@@ -212,14 +302,12 @@ ac_status aci_workshop_compress(aci_memory *memory, aci_pool *pool,
     if (status == AC_OK)
         status = allocate_scratch(&work, shape, calibrated, error);
     if (status == AC_OK) {
-        copy_last_part(card->checkpoint, sizeof card->checkpoint,
-                       aci_model_checkpoint_path(checkpoint));
-        card->checkpoint_checksum = aci_model_checkpoint_checksum(checkpoint);
-        status = aci_workshop_zoo_write(card, memory, pool, folder, shape,
-                                        &source, options, error);
+        fill_provenance(card, &work);
+        status = make_zoo(&work, card, pool, &ladder, folder, options, error);
     }
     free_scratch(&work);
     aci_workshop_matrix_feedback_close(&work.calibrated);
+    aci_model_card_clear(card, memory);
     aci_platform_free(memory, card);
     return status;
 }

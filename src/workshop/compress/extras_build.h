@@ -14,6 +14,7 @@
 #include "agentcompress.h"
 #include "platform/memory.h"
 #include "platform/threads.h"
+#include "workshop/compress/error_feedback.h"
 #include "workshop/compress/store_build.h"
 
 /* A matrix in planes A, or A and B: whole planes in the order of matrix.h,
@@ -36,6 +37,12 @@ ac_status aci_workshop_pack(aci_packed *out, aci_memory *memory,
                             aci_pool *pool, const float *weights,
                             int32_t n_out, int32_t n_in, int32_t bits,
                             int32_t group, ac_error *error);
+/* The same with error feedback (error_feedback.h); NULL: without. */
+ac_status aci_workshop_pack_fed(aci_packed *out, aci_memory *memory,
+                                aci_pool *pool, const float *weights,
+                                int32_t n_out, int32_t n_in, int32_t bits,
+                                int32_t group, const aci_feedback *feedback,
+                                ac_error *error);
 void aci_workshop_pack_close(aci_packed *packed, aci_memory *memory);
 
 /* The same as a matrix of the kernels; lent by `packed`. */

@@ -134,9 +134,14 @@ ac_status aci_workshop_matrix_feedback_enter(aci_matrix_feedback *m,
     m->feedback = NULL;
     m->layer = layer;
     m->input = which;
-    aci_workshop_calibration_input(&input, m->calibration, layer, which);
+    status = aci_workshop_order_statistics(&input, m->memory, m->order,
+                                           m->calibration, layer, which,
+                                           error);
+    if (status != AC_OK)
+        return status;
     status = aci_workshop_feedback_create(&m->feedback, m->memory, m->algebra,
                                           &input, error);
+    aci_workshop_order_statistics_free(&input, m->memory);
     if (status == AC_OK)
         warn(m);
     return status;

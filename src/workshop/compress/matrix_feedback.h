@@ -4,6 +4,7 @@
 #define ACI_WORKSHOP_MATRIX_FEEDBACK_H
 
 #include "workshop/compress/error_feedback.h"
+#include "workshop/compress/unit_order.h"
 
 typedef struct aci_matrix_feedback {
     aci_memory *memory;
@@ -13,6 +14,7 @@ typedef struct aci_matrix_feedback {
     aci_algebra *algebra;
     aci_feedback *feedback;    /* of the matrix at hand; NULL: none */
     int32_t layer, input;      /* what it is of */
+    const aci_unit_order *order; /* lent; NULL: as in the checkpoint */
     char *own_file;            /* a calibration nobody asked to keep, or NULL */
 } aci_matrix_feedback;
 

@@ -74,7 +74,9 @@ aci_matrix aci_workshop_packed_matrix(const aci_packed *packed)
 typedef struct packing {
     aci_packed *out;
     const float *weights;
+    const aci_feedback *feedback; /* NULL: codes are rounded */
     float *columns;            /* [threads][n_in_padded][16] */
+    float *errors;             /* likewise */
     int8_t *codes;             /* [threads][3][n_in_padded][16] */
     int32_t n_in_padded;
     int32_t *bad_row;          /* [threads], the lowest; INT32_MAX: none */
@@ -118,7 +120,11 @@ static void pack_strips(void *argument, int64_t first, int64_t last,
                                     aci_matrix_scale_at(&m, strip * ROWS, 0) };
         int32_t bad = transpose(columns, work, strip);
 
-        if (bad < 0)
+        if (bad < 0 && work->feedback != NULL)
+            bad = aci_workshop_feedback_strip(
+                &own, work->errors + (size_t)thread * n, work->feedback,
+                columns, work->n_in_padded, out->group, out->ratio);
+        else if (bad < 0)
             bad = aci_workshop_quantize_strip(&own, columns,
                                               work->n_in_padded, out->group,
                                               out->ratio);
@@ -143,11 +149,14 @@ static ac_status quantize(packing *work, aci_memory *memory, aci_pool *pool,
 
     work->columns = aci_platform_alloc_array(memory, (size_t)threads * n,
                                              sizeof(float));
+    work->errors = aci_platform_alloc_array(
+        memory, work->feedback != NULL ? (size_t)threads * n : 0,
+        sizeof(float));
     work->codes = aci_platform_alloc_array(memory, (size_t)threads * n, 3);
     work->bad_row = aci_platform_alloc_array(memory, (size_t)threads,
                                              sizeof(int32_t));
-    if (work->columns == NULL || work->codes == NULL ||
-        work->bad_row == NULL) {
+    if (work->columns == NULL || work->errors == NULL ||
+        work->codes == NULL || work->bad_row == NULL) {
         status = aci_platform_fail_memory(error, "room for strips");
     } else {
         for (int32_t i = 0; i < threads; i++)
@@ -162,17 +171,19 @@ static ac_status quantize(packing *work, aci_memory *memory, aci_pool *pool,
             error, AC_E_NUMERIC, "row %d had a weight that was not finite or "
             "too large for a float16 scale", (int)bad);
     aci_platform_free(memory, work->columns);
+    aci_platform_free(memory, work->errors);
     aci_platform_free(memory, work->codes);
     aci_platform_free(memory, work->bad_row);
     return status;
 }
 
-ac_status aci_workshop_pack(aci_packed *out, aci_memory *memory,
-                            aci_pool *pool, const float *weights,
-                            int32_t n_out, int32_t n_in, int32_t bits,
-                            int32_t group, ac_error *error)
+ac_status aci_workshop_pack_fed(aci_packed *out, aci_memory *memory,
+                                aci_pool *pool, const float *weights,
+                                int32_t n_out, int32_t n_in, int32_t bits,
+                                int32_t group, const aci_feedback *feedback,
+                                ac_error *error)
 {
-    packing work = { .out = out, .weights = weights };
+    packing work = { .out = out, .weights = weights, .feedback = feedback };
     ac_status status = aci_workshop_pack_open(out, memory, n_out, n_in, bits,
                                               group, error);
 
@@ -183,4 +194,13 @@ ac_status aci_workshop_pack(aci_packed *out, aci_memory *memory,
     if (status != AC_OK)
         aci_workshop_pack_close(out, memory);
     return status;
+}
+
+ac_status aci_workshop_pack(aci_packed *out, aci_memory *memory,
+                            aci_pool *pool, const float *weights,
+                            int32_t n_out, int32_t n_in, int32_t bits,
+                            int32_t group, ac_error *error)
+{
+    return aci_workshop_pack_fed(out, memory, pool, weights, n_out, n_in,
+                                 bits, group, NULL, error);
 }

@@ -59,7 +59,7 @@ static ac_status check(const aci_prune_input *in, ac_error *error)
         in->n_out > INT32_MAX || in->n_in > INT32_MAX ||
         in->n_in % in->width != 0 || !(in->damping >= 0.0) ||
         isinf(in->damping) || in->rounds < 0 || in->method < 0 ||
-        in->method > ACI_PRUNE_BIAS_ONLY)
+        in->method > ACI_PRUNE_AS_IS)
         return aci_platform_fail(error, AC_E_ARGUMENT,
                                  "a %lld x %lld matrix cannot be pruned in "
                                  "units of %lld", (long long)in->n_out,
@@ -228,6 +228,11 @@ static ac_status find_order(aci_pruning *out, int32_t *removed, double *a,
     status = couplings(a, algebra, c, w, in, error);
     if (status != AC_OK)
         return status;
+    if (in->method == ACI_PRUNE_AS_IS) {
+        for (int64_t i = 0; i < out->n_units; i++)
+            removed[i] = (int32_t)(out->n_units - 1 - i);
+        return AC_OK;
+    }
     if (in->method != ACI_PRUNE_SECOND_ORDER)
         return aci_workshop_prune_first_order(removed, out->memory, a,
                                               out->n_units, in->method, error);

@@ -36,7 +36,10 @@ enum aci_prune_order {
     ACI_PRUNE_FLUCTUATION = 1,
     /* The same with what is lost together: least sum of W'W o C over the
      * pruned, one unit after the other. For widths that keep their weights. */
-    ACI_PRUNE_BIAS_ONLY = 2
+    ACI_PRUNE_BIAS_ONLY = 2,
+    /* The order that they are in: found before, and weights and statistics
+     * put into it. */
+    ACI_PRUNE_AS_IS = 3
 };
 
 typedef struct aci_prune_input {

@@ -6,56 +6,28 @@
 #include <string.h>
 
 #include "model/model.h"
-#include "model/variant_names.h"
 #include "platform/error.h"
 #include "platform/files.h"
+#include "workshop/compress/ladder_recipe.h"
 #include "workshop/workshop.h"
 
-static ac_status add_variant(aci_zoo_card *card, const char *name, size_t n,
-                             ac_error *error)
+ac_status aci_workshop_parse_variants(aci_zoo_card *card, aci_memory *memory,
+                                      const char *names, ac_error *error)
 {
-    char text[32] = { 0 };
+    aci_ladder ladder;
+    ac_status status = aci_workshop_ladder_parse(&ladder, memory, names, NULL,
+                                                 error);
 
-    memcpy(text, name, n < sizeof text ? n : sizeof text - 1);
-    if (n >= sizeof text ||
-        !aci_model_variant_named(&card->variants[card->n_variants], text))
+    if (status != AC_OK)
+        return status;
+    if (aci_workshop_ladder_is_structural(&ladder))
         return aci_platform_fail(error, AC_E_ARGUMENT,
-                                 "there was no variant \"%s\"; known are %s",
-                                 text, aci_model_variant_list());
-    for (int32_t i = 0; i < card->n_variants; i++)
-        if (strcmp(card->variants[i].name, text) == 0)
-            return aci_platform_fail(error, AC_E_ARGUMENT,
-                                     "variant %s was named twice", text);
-    card->n_variants++;
+                                 "variants that keep less are made from a "
+                                 "checkpoint and calibration text");
+    card->n_variants = ladder.n;
+    for (int32_t i = 0; i < ladder.n; i++)
+        aci_workshop_recipe_variant(&card->variants[i], &ladder.recipes[i]);
     return AC_OK;
-}
-
-ac_status aci_workshop_parse_variants(aci_zoo_card *card, const char *names,
-                                      ac_error *error)
-{
-    int seen_full = 0;
-
-    card->n_variants = 0;
-    if (names == NULL)
-        names = "full,int8,int4";
-    if (add_variant(card, "full", 4, error) != AC_OK)
-        return AC_E_INTERNAL;
-    for (;;) {
-        size_t n = strcspn(names, ",");
-
-        if (n == 4 && memcmp(names, "full", 4) == 0 && !seen_full) {
-            seen_full = 1; /* it is there already */
-        } else {
-            /* Names are few and doubled ones refused: never past the 16. */
-            ac_status status = add_variant(card, names, n, error);
-
-            if (status != AC_OK)
-                return status;
-        }
-        if (names[n] == '\0')
-            return AC_OK;
-        names += n + 1;
-    }
 }
 
 static ac_status write_store(aci_store_built *built, aci_memory *memory,
@@ -102,9 +74,9 @@ ac_status aci_workshop_zoo_write(aci_zoo_card *card, aci_memory *memory,
     status = aci_workshop_choose_group(&card->group, shape,
                                        options != NULL ? options->group : 0,
                                        error);
-    if (status == AC_OK)
+    if (status == AC_OK && card->n_variants == 0)
         status = aci_workshop_parse_variants(
-            card, options != NULL ? options->variants : NULL, error);
+            card, memory, options != NULL ? options->variants : NULL, error);
     if (status == AC_OK)
         status = write_store(&built, memory, pool, folder, shape, card->group,
                              source, options, error);

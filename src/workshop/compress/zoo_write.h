@@ -6,14 +6,14 @@
 #include "model/zoo_card.h"
 #include "workshop/compress/store_build.h"
 
-/* Fills the card's variants from "full,int8,int4" (NULL: those). full is
- * there whether named or not, and first. AC_E_ARGUMENT for unknown names, with
- * the list, and for doubled ones. */
-ac_status aci_workshop_parse_variants(aci_zoo_card *card, const char *names,
-                                      ac_error *error);
+/* Fills the card's variants from "full,int8,int4" (NULL: those), as
+ * ladder_recipe.h has it; AC_E_ARGUMENT for those that keep less as well. */
+ac_status aci_workshop_parse_variants(aci_zoo_card *card, aci_memory *memory,
+                                      const char *names, ac_error *error);
 
-/* Writes both files into `folder`. The card comes with its provenance; group,
- * weights and names of the shape are filled in here. */
+/* Writes both files into `folder`. The card comes with its provenance, and with
+ * its variants unless they are to be parsed from the options; group, weights
+ * and names of the shape are filled in here. */
 ac_status aci_workshop_zoo_write(aci_zoo_card *card, aci_memory *memory,
                                  aci_pool *pool, const char *folder,
                                  const aci_shape *shape,

@@ -1,0 +1,374 @@
+/* test_ladder.c - a model through the whole ladder: full is the same function
+ * though its layers are in another order, less costs less, the bytes depend on
+ * nothing but the model and the text, and nothing is left after a failure. */
+#include <dirent.h>
+#include <math.h>
+
+#include "../model/store_fixture.h"
+#include "model/extras.h"
+#include "platform/files.h"
+#include "workshop/compress/ladder_recipe.h"
+
+#define MODEL "examples/models/base"
+
+enum { N_TOKENS = 24 };
+
+static const char *const calibration[] = { "docs/getting_started.md",
+                                           "docs/routing.md" };
+static const char *const family[] = {
+    "full", "int8a16", "int8", "int4", "int4-lowrank", "int8-pruned",
+    "int4-pruned", "int4-small"
+};
+enum { N_FAMILY = sizeof family / sizeof *family };
+
+static ac_compress_options ladder_options(void)
+{
+    ac_compress_options options = AC_COMPRESS_OPTIONS_INIT;
+
+    options.calibration = calibration;
+    options.n_calibration = 2;
+    options.calibration_tokens = 4096;
+    options.variants = "ladder";
+    options.recovery_tokens = AC_RECOVERY_NONE;
+    return options;
+}
+
+static void make(const char *zoo, const ac_compress_options *options)
+{
+    ck_assert_msg(ac_compress(MODEL, zoo, options, &zoo_error) == AC_OK, "%s",
+                  zoo_error.message);
+}
+
+static int n_files(const char *folder)
+{
+    DIR *listing = opendir(folder);
+    int n = 0;
+
+    ck_assert_ptr_nonnull(listing);
+    while (readdir(listing) != NULL)
+        n++;
+    closedir(listing);
+    return n - 2;
+}
+
+static void write_plan(char path[128], const char *text)
+{
+    FILE *file;
+
+    snprintf(path, 128, "%s/plan.json", zoo_folder);
+    file = fopen(path, "w");
+    ck_assert_ptr_nonnull(file);
+    fputs(text, file);
+    fclose(file);
+}
+
+/* ---- what it computes ---------------------------------------------------- */
+
+static ac_engine *open_path(const char *path)
+{
+    ac_engine *engine = NULL;
+
+    ck_assert_msg(ac_open(&engine, path, NULL, &zoo_error) == AC_OK, "%s",
+                  zoo_error.message);
+    return engine;
+}
+
+static uint32_t vocabulary(const ac_engine *engine)
+{
+    ac_engine_info info = AC_ENGINE_INFO_INIT;
+
+    ck_assert_int_eq(ac_describe(&info, engine, NULL), AC_OK);
+    return info.n_vocab;
+}
+
+/* Logits [N_TOKENS, n_vocab] of a sentence. */
+static float *score(ac_engine *engine, const char *variant)
+{
+    static const char text[] =
+        "Early in the morning the old woman went down to the river, and when "
+        "she came back the house was empty.";
+    ac_session_options options = AC_SESSION_OPTIONS_INIT;
+    size_t n_vocab = vocabulary(engine), n = 0;
+    float *logits = malloc(N_TOKENS * n_vocab * sizeof *logits);
+    float logprobs[N_TOKENS];
+    int32_t tokens[64];
+    ac_session *session;
+
+    options.kv_bits = 32;
+    ck_assert_int_eq(ac_session_open(&session, engine, &options, NULL),
+                     AC_OK);
+    ck_assert_int_eq(ac_tokenize(tokens, 64, &n, engine, text, strlen(text),
+                                 0, NULL), AC_OK);
+    ck_assert_uint_ge(n, N_TOKENS);
+    ck_assert_msg(ac_score(logprobs, logits, session, tokens, N_TOKENS,
+                           variant, &zoo_error) == AC_OK, "%s",
+                  zoo_error.message);
+    ac_session_close(session);
+    return logits;
+}
+
+static double log_sum(const float *logits, size_t n)
+{
+    double most = -INFINITY, sum = 0.0;
+
+    for (size_t i = 0; i < n; i++)
+        most = fmax(most, (double)logits[i]);
+    for (size_t i = 0; i < n; i++)
+        sum += exp((double)logits[i] - most);
+    return most + log(sum);
+}
+
+/* Mean KL(a || b) over the positions. */
+static double divergence(const float *a, const float *b, size_t n_vocab)
+{
+    double kl = 0.0;
+
+    for (size_t t = 0; t < N_TOKENS; t++, a += n_vocab, b += n_vocab) {
+        double of_a = log_sum(a, n_vocab), of_b = log_sum(b, n_vocab);
+
+        for (size_t i = 0; i < n_vocab; i++) {
+            double p = (double)a[i] - of_a, q = (double)b[i] - of_b;
+
+            ck_assert(isfinite(p) && isfinite(q));
+            kl += exp(p) * (p - q) / N_TOKENS;
+        }
+    }
+    return kl;
+}
+
+START_TEST(full_is_the_checkpoint_and_all_variants_run)
+{
+    /* Many times what they lose (0.001 to 0.4 here), far from a model that
+     * reads the wrong columns (above 3). */
+    static const double most[] = { 1e-5, 0.002, 0.004, 0.03, 0.3, 0.5, 0.5,
+                                   2.0 };
+    ac_compress_options options = ladder_options();
+    ac_engine *checkpoint, *zoo;
+    float *reference;
+    size_t n_vocab;
+
+    make(zoo_path, &options);
+    ck_assert_int_eq(n_files(zoo_path), 4);
+    checkpoint = open_path(MODEL);
+    zoo = open_path(zoo_path);
+    n_vocab = vocabulary(zoo);
+    reference = score(checkpoint, NULL);
+    for (int i = 0; i < N_FAMILY; i++) {
+        float *logits = score(zoo, family[i]);
+        double kl = divergence(reference, logits, n_vocab);
+
+        ck_assert_msg(kl >= -1e-9 && kl < most[i], "%s: KL %g", family[i],
+                      kl);
+        free(logits);
+    }
+    free(reference);
+    ac_close(zoo);
+    ac_close(checkpoint);
+}
+END_TEST
+
+static ac_variant_info info_of(const ac_engine *zoo, const char *name)
+{
+    for (uint32_t i = 0;; i++) {
+        ac_variant_info info = AC_VARIANT_INFO_INIT;
+
+        ck_assert_msg(ac_variant_describe(&info, zoo, i, NULL) == AC_OK, "%s",
+                      name);
+        if (strcmp(info.name, name) == 0)
+            return info;
+    }
+}
+
+START_TEST(costs_fall_and_the_zoo_stays_small)
+{
+    static const char *const falling[] = { "full", "int8", "int8-pruned",
+                                           "int4", "int4-pruned",
+                                           "int4-small" };
+    ac_compress_options options = ladder_options();
+    char extras[128];
+    ac_variant_info before = AC_VARIANT_INFO_INIT, full;
+    ac_engine *zoo;
+    int64_t bytes;
+
+    make(zoo_path, &options);
+    zoo = open_path(zoo_path);
+    full = info_of(zoo, "full");
+    for (size_t i = 0; i < sizeof falling / sizeof *falling; i++) {
+        ac_variant_info now = info_of(zoo, falling[i]);
+
+        ck_assert_msg(i == 0 || now.bytes_per_token < before.bytes_per_token,
+                      "%s", falling[i]);
+        before = now;
+    }
+    /* bits of weights times bits of activations times operations */
+    ck_assert_double_gt((double)full.macs_per_token * 16 * 16 /
+                            ((double)before.macs_per_token * 4 * 8), 10.0);
+    ac_close(zoo);
+    snprintf(extras, sizeof extras, "%s/extras.acw", zoo_path);
+    bytes = aci_platform_file_size(zoo_weights) +
+            aci_platform_file_size(extras);
+    /* Parameters of the model at 16 bits. */
+    ck_assert_int_lt(bytes, (int64_t)(1.15 * 2 * 3221952));
+}
+END_TEST
+
+/* ---- what its bytes depend on -------------------------------------------- */
+
+static void assert_same(const char *a, const char *b, const char *name)
+{
+    char path[160];
+    size_t n_a, n_b;
+    uint8_t *bytes_a, *bytes_b;
+
+    snprintf(path, sizeof path, "%s/%s", a, name);
+    bytes_a = zoo_load(path, &n_a);
+    snprintf(path, sizeof path, "%s/%s", b, name);
+    bytes_b = zoo_load(path, &n_b);
+    ck_assert_uint_eq(n_a, n_b);
+    ck_assert_int_eq(memcmp(bytes_a, bytes_b, n_a), 0);
+    free(bytes_a);
+    free(bytes_b);
+}
+
+START_TEST(threads_and_a_kept_calibration_do_not_matter)
+{
+    ac_compress_options options = ladder_options();
+    char other[128], cache[128];
+
+    options.n_threads = 1;
+    make(zoo_path, &options);
+    snprintf(other, sizeof other, "%s/other", zoo_folder);
+    snprintf(cache, sizeof cache, "%s/kept.acc", zoo_folder);
+    options.calibration_cache = cache;
+    options.n_threads = 2;
+    make(other, &options);
+    assert_same(zoo_path, other, "weights.acw");
+    assert_same(zoo_path, other, "extras.acw");
+}
+END_TEST
+
+static const char trained_plan[] =
+    "{\"variants\": [{\"name\": \"narrow\", \"weight_bits\": 4,"
+    " \"width\": 0.6, \"rank\": 0.7}]}";
+
+START_TEST(recovery_lowers_the_divergence_at_any_thread_count)
+{
+    ac_compress_options options = ladder_options();
+    char plan[128], other[128], *card;
+    const char *before, *after;
+    size_t n;
+
+    write_plan(plan, trained_plan);
+    options.variants = NULL;
+    options.plan_path = plan;
+    options.recovery_tokens = 4096;
+    options.n_threads = 1;
+    make(zoo_path, &options);
+    snprintf(other, sizeof other, "%s/other", zoo_folder);
+    options.n_threads = 2;
+    make(other, &options);
+    assert_same(zoo_path, other, "extras.acw");
+    ck_assert_int_eq(aci_platform_read_file(&card, &n, &zoo_memory, zoo_card,
+                                            1 << 20, NULL), AC_OK);
+    before = strstr(card, "\"kl_before\": ");
+    after = strstr(card, "\"kl_after\": ");
+    ck_assert(before != NULL && after != NULL);
+    ck_assert_double_lt(atof(after + 12), atof(before + 13));
+    aci_platform_free(&zoo_memory, card);
+}
+END_TEST
+
+/* ---- what goes wrong ----------------------------------------------------- */
+
+START_TEST(ladders_need_calibration)
+{
+    ac_compress_options options = ladder_options();
+
+    options.n_calibration = 0;
+    ck_assert_int_eq(ac_compress(MODEL, zoo_path, &options, &zoo_error),
+                     AC_E_ARGUMENT);
+    ck_assert_int_eq(ac_compress("synthetic:tiny", zoo_path, &options,
+                                 &zoo_error), AC_E_ARGUMENT);
+    ck_assert_int_eq(n_files(zoo_folder), 0);
+}
+END_TEST
+
+START_TEST(bad_plans_are_named)
+{
+    static const struct {
+        const char *text, *says;
+    } cases[] = {
+        { "{", "line 1" },
+        { "[]", "variants" },
+        { "{\"variants\": []}", "variants" },
+        { "{\"variants\": [7]}", "name" },
+        { "{\"variants\": [{\"name\": \"full\"}]}", "name" },
+        { "{\"variants\": [{\"name\": \"a b\"}]}", "name" },
+        { "{\"variants\": [{\"name\": \"a\", \"widht\": 0.5}]}", "widht" },
+        { "{\"variants\": [{\"name\": \"a\", \"width\": 0}]}", "shares" },
+        { "{\"variants\": [{\"name\": \"a\", \"width\": 1e999}]}", "line" },
+        { "{\"variants\": [{\"name\": \"a\", \"rank\": -1}]}", "shares" },
+        { "{\"variants\": [{\"name\": \"a\", \"weight_bits\": 5}]}", "bits" },
+        { "{\"variants\": [{\"name\": \"a\", \"width\": 0.5,"
+          " \"heads\": 0.5}]}", "both" },
+        { "{\"variants\": [{\"name\": \"a\", \"weight_bits\": 16,"
+          " \"rank\": 0.5}]}", "4 or 8 bits" },
+        { "{\"variants\": [{\"name\": \"a\"}, {\"name\": \"a\"}]}", "twice" },
+    };
+    ac_compress_options options = ladder_options();
+    char plan[128];
+
+    for (size_t i = 0; i < sizeof cases / sizeof *cases; i++) {
+        ac_status status;
+
+        write_plan(plan, cases[i].text);
+        options.plan_path = plan;
+        status = ac_compress(MODEL, zoo_path, &options, &zoo_error);
+        ck_assert_msg(status == AC_E_FORMAT || status == AC_E_ARGUMENT, "%s",
+                      cases[i].text);
+        ck_assert_msg(strstr(zoo_error.message, cases[i].says) != NULL,
+                      "%s: %s", cases[i].text, zoo_error.message);
+        ck_assert_int_eq(n_files(zoo_folder), 1); /* the plan */
+    }
+}
+END_TEST
+
+static int32_t stop_at(const ac_progress *progress, void *user)
+{
+    return strcmp(progress->stage, user) == 0 && progress->done > 0;
+}
+
+START_TEST(cancelling_leaves_nothing)
+{
+    static const char *const stages[] = { "order", "ranks", "int4-lowrank",
+                                          "int4-small" };
+    ac_compress_options options = ladder_options();
+
+    options.on_progress = stop_at;
+    for (size_t i = 0; i < sizeof stages / sizeof *stages; i++) {
+        options.progress_user = (void *)(uintptr_t)stages[i];
+        ck_assert_int_eq(ac_compress(MODEL, zoo_path, &options, &zoo_error),
+                         AC_E_CANCELLED);
+        ck_assert_int_eq(n_files(zoo_folder), 0);
+    }
+}
+END_TEST
+
+Suite *test_ladder_suite(void);
+Suite *test_ladder_suite(void)
+{
+    Suite *suite = suite_create("test_ladder");
+    TCase *tcase = tcase_create("ladder");
+
+    tcase_add_checked_fixture(tcase, zoo_enter, zoo_leave);
+    tcase_set_timeout(tcase, 300);
+    tcase_add_test(tcase, full_is_the_checkpoint_and_all_variants_run);
+    tcase_add_test(tcase, costs_fall_and_the_zoo_stays_small);
+    tcase_add_test(tcase, threads_and_a_kept_calibration_do_not_matter);
+    tcase_add_test(tcase, recovery_lowers_the_divergence_at_any_thread_count);
+    tcase_add_test(tcase, ladders_need_calibration);
+    tcase_add_test(tcase, bad_plans_are_named);
+    tcase_add_test(tcase, cancelling_leaves_nothing);
+    suite_add_tcase(suite, tcase);
+    return suite;
+}
