@@ -188,7 +188,7 @@ static void add_rows(aci_request *request, const display *d,
 }
 
 /* "r = -0.94 for humidity": Pearson of each variable with the outcome, in a
- * drawn order; a strong one of the planted's sign, others too weak to matter. */
+ * drawn order; a strong one of the planted's sign, the others weak. */
 static void add_correlations(aci_request *request, const display *d)
 {
     const char *names[3] = { d->planted, d->rival, NULL };
