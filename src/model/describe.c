@@ -145,6 +145,16 @@ static ac_status describe_variants(json_t *root, const aci_zoo_card *card,
     return status;
 }
 
+/* Bytes of all variants over those of the model at 16 bits a weight. */
+static double bytes_ratio(const aci_zoo_card *card,
+                          const aci_weight_store *store)
+{
+    uint64_t n = aci_model_parameter_count(aci_model_store_shape(store));
+
+    return (double)(card->weights_bytes + card->extras_bytes) /
+           (2.0 * (double)n);
+}
+
 ac_status aci_model_describe_zoo(char **out, aci_memory *memory,
                                  const char *path, int verify,
                                  ac_error *error)
@@ -167,6 +177,8 @@ ac_status aci_model_describe_zoo(char **out, aci_memory *memory,
                             make_shape(aci_model_store_shape(store)));
         json_object_set_new(root, "store", make_store(store));
         json_object_set_new(root, "verified", json_boolean(verify));
+        json_object_set_new(root, "bytes_over_16_bit",
+                            json_real(bytes_ratio(card, store)));
         status = print(out, memory, root, error);
     }
     json_decref(root);

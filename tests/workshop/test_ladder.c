@@ -3,6 +3,8 @@
  * nothing but the model and the text, and nothing is left after a failure. */
 #include <dirent.h>
 #include <math.h>
+#include <signal.h>
+#include <sys/resource.h>
 
 #include "../model/store_fixture.h"
 #include "model/extras.h"
@@ -354,6 +356,37 @@ START_TEST(cancelling_leaves_nothing)
 }
 END_TEST
 
+START_TEST(a_full_disk_leaves_nothing)
+{
+    struct rlimit limit = { 1 << 20, 1 << 20 };
+    ac_compress_options options = ladder_options();
+
+    signal(SIGXFSZ, SIG_IGN);
+    ck_assert_int_eq(setrlimit(RLIMIT_FSIZE, &limit), 0);
+    ck_assert_int_eq(ac_compress(MODEL, zoo_path, &options, &zoo_error),
+                     AC_E_DISK_FULL);
+    ck_assert_int_eq(n_files(zoo_folder), 0);
+}
+END_TEST
+
+/* Refused somewhere on the way, each time in another place, or enough. */
+START_TEST(little_memory_leaves_nothing)
+{
+    ac_compress_options options = ladder_options();
+
+    for (uint64_t limit = 22; limit < 64; limit += 14) {
+        ac_status status;
+
+        options.memory_limit_bytes = limit << 20;
+        status = ac_compress(MODEL, zoo_path, &options, &zoo_error);
+        if (status == AC_OK)
+            break;
+        ck_assert_msg(status == AC_E_NO_MEMORY, "%s", zoo_error.message);
+        ck_assert_int_eq(n_files(zoo_folder), 0);
+    }
+}
+END_TEST
+
 Suite *test_ladder_suite(void);
 Suite *test_ladder_suite(void)
 {
@@ -369,6 +402,8 @@ Suite *test_ladder_suite(void)
     tcase_add_test(tcase, ladders_need_calibration);
     tcase_add_test(tcase, bad_plans_are_named);
     tcase_add_test(tcase, cancelling_leaves_nothing);
+    tcase_add_test(tcase, a_full_disk_leaves_nothing);
+    tcase_add_test(tcase, little_memory_leaves_nothing);
     suite_add_tcase(suite, tcase);
     return suite;
 }

@@ -73,6 +73,10 @@ int report_failure(ac_status status, const ac_error *error);
 /* Prints the JSON, a newline, and releases it; EXIT_DONE or EXIT_RESOURCES. */
 int print_json(json_t *json);
 
+/* The variants of ac_inspect's description side by side; nothing for other
+ * descriptions. */
+void print_variants(const json_t *zoo);
+
 /* json_real, or null for NaN and infinities. */
 json_t *json_number(double value);
 /* Always valid UTF-8: other bytes become U+FFFD. */

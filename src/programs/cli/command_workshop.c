@@ -284,10 +284,12 @@ int command_inspect(int argc, char **argv, const command *self)
     if (status != AC_OK)
         return report_failure(status, &error);
     parsed = json_loads(text, 0, NULL);
-    if (json || parsed == NULL)
+    if (json || parsed == NULL) {
         puts(text);
-    else
+    } else {
         print_object(parsed, 0);
+        print_variants(parsed);
+    }
     json_decref(parsed);
     ac_free(text);
     return EXIT_DONE;

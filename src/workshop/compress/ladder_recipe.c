@@ -22,7 +22,7 @@ static const aci_recipe structural[] = {
     { "int4-lowrank", 4, 8, 8, 8, 1.0, 1.0, 1.0, 0.7, 1 },
     { "int8-pruned", 8, 8, 8, 8, 0.85, 1.0, 1.0, 1.0, 0 },
     { "int4-pruned", 4, 8, 8, 8, 0.7, 1.0, 1.0, 1.0, 1 },
-    { "int4-small", 4, 8, 4, 8, 0.4, 1.0, 1.0, 1.0, 1 },
+    { "int4-small", 4, 8, 4, 8, 0.5, 1.0, 1.0, 1.0, 1 },
 };
 
 enum { N_STRUCTURAL = sizeof structural / sizeof structural[0] };
