@@ -35,11 +35,11 @@ static void place(aci_store_entry *entry, int part, cursor *at)
 static void size_entry(aci_store_entry *entry, const aci_tensor *tensor,
                        uint32_t group, uint32_t layout)
 {
-    int32_t padding = layout == ACI_STORE_LAYOUT_WIDE ? ACI_COLUMN_PADDING
-                                                      : (int32_t)group;
+    int wide = layout == ACI_STORE_LAYOUT_WIDE || group == ACI_COLUMN_PADDING;
+    uint64_t step = wide ? ACI_COLUMN_PADDING : ACI_TILE_COLUMNS;
     uint64_t strips = ((uint64_t)tensor->n_out + ACI_STRIP_ROWS - 1) /
                       ACI_STRIP_ROWS;
-    uint64_t padded = (uint64_t)aci_matrix_padded(tensor->n_in, padding);
+    uint64_t padded = ((uint64_t)tensor->n_in + step - 1) / step * step;
     uint64_t weights = strips * ACI_STRIP_ROWS * padded;
 
     memset(entry, 0, sizeof *entry);
