@@ -10,7 +10,7 @@
 #include "tokenizer/tokenizer.h"
 #include "workshop/train/network_internal.h"
 
-enum { WINDOW = 256, WINDOWS = 20 /* even ones calibrate */ };
+enum { WINDOW = 256, WINDOWS = 36 /* even ones calibrate */ };
 
 static const char *const texts[] = {
     "tests/workshop/answers/citation.jsonl",
