@@ -17,6 +17,7 @@
 #include "platform/clock.h"
 #include "platform/error.h"
 #include "workshop/compress/calibration_text.h"
+#include "workshop/progress.h"
 
 enum { BATCH = ACI_CALIBRATION_BATCH, SLAB_ROWS = 256, MIB = 1 << 20 };
 
@@ -72,20 +73,9 @@ static void say(const pass *p, int32_t level, const char *text)
 
 static ac_status report(pass *p, ac_error *error)
 {
-    ac_progress progress = { .struct_size = sizeof progress,
-                             .stage = "calibrate",
-                             .done = p->n_done,
-                             .total = p->n_total,
-                             .loss = NAN };
-
-    if (p->request->on_progress == NULL)
-        return AC_OK;
-    progress.seconds = (double)(aci_platform_monotonic_nanoseconds() -
-                                p->began) * 1e-9;
-    if (p->request->on_progress(&progress, p->request->progress_user) != 0)
-        return aci_platform_fail(error, AC_E_CANCELLED,
-                                 "the progress callback stopped it");
-    return AC_OK;
+    return aci_workshop_tell(p->request->on_progress,
+                             p->request->progress_user, "calibrate", p->n_done,
+                             p->n_total, NAN, p->began, error);
 }
 
 /* ---- memory -------------------------------------------------------------- */

@@ -9,6 +9,7 @@
 #include "model/tensor_list.h"
 #include "platform/clock.h"
 #include "platform/error.h"
+#include "workshop/progress.h"
 
 const char *aci_workshop_export_member(const aci_tensor *tensor)
 {
@@ -47,26 +48,28 @@ void aci_workshop_export_at(aci_tensor *out, const aci_export *work, size_t i)
     aci_model_tensor_at(out, &shape, i);
 }
 
+size_t aci_workshop_export_widest(const aci_export *work, size_t least)
+{
+    size_t n = aci_workshop_export_count(work), i;
+
+    for (i = 0; i < n; i++) {
+        aci_tensor tensor;
+
+        aci_workshop_export_at(&tensor, work, i);
+        if ((size_t)tensor.n_in > least)
+            least = (size_t)tensor.n_in;
+    }
+    return (least + ACI_COLUMN_PADDING - 1) / ACI_COLUMN_PADDING *
+           ACI_COLUMN_PADDING;
+}
+
 ac_status aci_workshop_export_progress(const aci_export *work,
                                        const char *stage, uint64_t done,
                                        uint64_t total, ac_error *error)
 {
-    ac_progress progress = { 0 };
-
-    if (work->options->on_progress == NULL)
-        return AC_OK;
-    progress.struct_size = sizeof progress;
-    progress.stage = stage;
-    progress.done = done;
-    progress.total = total;
-    progress.seconds = (double)(aci_platform_monotonic_nanoseconds() -
-                                work->began_nanoseconds) * 1e-9;
-    progress.loss = NAN;
-    if (work->options->on_progress(&progress, work->options->progress_user)
-        != 0)
-        return aci_platform_fail(error, AC_E_CANCELLED,
-                                 "the progress callback stopped it");
-    return AC_OK;
+    return aci_workshop_tell(work->options->on_progress,
+                             work->options->progress_user, stage, done, total,
+                             NAN, work->began_nanoseconds, error);
 }
 
 void aci_workshop_export_note(const aci_export *work, const char *format, ...)

@@ -56,6 +56,8 @@ int aci_workshop_export_unties(const aci_export *work);
 size_t aci_workshop_export_count(const aci_export *work);
 void aci_workshop_export_at(aci_tensor *out, const aci_export *work,
                             size_t i);
+/* Columns of the widest of them, at least `least`, with padding. */
+size_t aci_workshop_export_widest(const aci_export *work, size_t least);
 
 /* Says how far it is; AC_E_CANCELLED when the callback wants an end. */
 ac_status aci_workshop_export_progress(const aci_export *work,

@@ -204,17 +204,9 @@ static ac_status list_tensors(folder_export *e, ac_error *error)
 static ac_status allocate(folder_export *e, ac_error *error)
 {
     aci_memory *memory = e->work->memory;
-    size_t n = aci_workshop_export_count(e->work), widest = 64;
+    size_t n = aci_workshop_export_count(e->work);
+    size_t widest = aci_workshop_export_widest(e->work, 64);
 
-    for (size_t i = 0; i < n; i++) {
-        aci_tensor tensor;
-
-        aci_workshop_export_at(&tensor, e->work, i);
-        if ((size_t)tensor.n_in > widest)
-            widest = (size_t)tensor.n_in;
-    }
-    widest = (widest + ACI_COLUMN_PADDING - 1) / ACI_COLUMN_PADDING *
-             ACI_COLUMN_PADDING;
     e->list = aci_platform_alloc_zeroed(memory, 3 * n, sizeof *e->list);
     e->entries = aci_platform_alloc_zeroed(memory, 3 * n,
                                            sizeof *e->entries);

@@ -339,17 +339,8 @@ static ac_status list_tensors(aci_gguf_draft *draft, gguf_export *e,
 static ac_status allocate(gguf_export *e, ac_error *error)
 {
     aci_memory *memory = e->work->memory;
-    size_t n = aci_workshop_export_count(e->work), widest = 512;
+    size_t widest = aci_workshop_export_widest(e->work, 512);
 
-    for (size_t i = 0; i < n; i++) {
-        aci_tensor tensor;
-
-        aci_workshop_export_at(&tensor, e->work, i);
-        if ((size_t)tensor.n_in > widest)
-            widest = (size_t)tensor.n_in;
-    }
-    widest = (widest + ACI_COLUMN_PADDING - 1) / ACI_COLUMN_PADDING *
-             ACI_COLUMN_PADDING;
     e->values = aci_platform_alloc_array(memory, widest, sizeof(float));
     e->codes = aci_platform_alloc(memory, widest);
     e->scales = aci_platform_alloc_array(memory, widest / BLOCK,

@@ -7,6 +7,7 @@
 #include "platform/clock.h"
 #include "platform/error.h"
 #include "workshop/compress/ladder_plan.h"
+#include "workshop/progress.h"
 
 /* ---- tensors ------------------------------------------------------------- */
 
@@ -189,16 +190,7 @@ ac_status aci_workshop_ladder_progress(const aci_ladder_work *work,
                                        uint64_t total, double loss,
                                        ac_error *error)
 {
-    ac_progress progress = { .struct_size = sizeof progress, .stage = stage,
-                             .done = done, .total = total, .loss = loss };
-
-    if (work->options->on_progress == NULL)
-        return AC_OK;
-    progress.seconds = (double)(aci_platform_monotonic_nanoseconds() -
-                                work->began_nanoseconds) * 1e-9;
-    if (work->options->on_progress(&progress,
-                                   work->options->progress_user) == 0)
-        return AC_OK;
-    return aci_platform_fail(error, AC_E_CANCELLED,
-                             "the progress callback stopped it");
+    return aci_workshop_tell(work->options->on_progress,
+                             work->options->progress_user, stage, done, total,
+                             loss, work->began_nanoseconds, error);
 }

@@ -15,6 +15,7 @@
 #include "platform/error.h"
 #include "platform/files.h"
 #include "workshop/compress/plane_quantizer.h"
+#include "workshop/progress.h"
 
 /* Weights per block of strips: 8 MB of planes. */
 #define BLOCK_WEIGHTS (INT64_C(4) << 20)
@@ -63,21 +64,12 @@ ac_status aci_workshop_choose_group(uint32_t *out, const aci_shape *shape,
 static ac_status report(build *work, ac_error *error)
 {
     const ac_compress_options *options = work->options;
-    ac_progress progress = { 0 };
 
-    if (options == NULL || options->on_progress == NULL)
+    if (options == NULL)
         return AC_OK;
-    progress.struct_size = sizeof progress;
-    progress.stage = work->source->stage;
-    progress.done = work->n_done;
-    progress.total = work->n_total;
-    progress.seconds = (double)(aci_platform_monotonic_nanoseconds() -
-                                work->began_nanoseconds) * 1e-9;
-    progress.loss = NAN;
-    if (options->on_progress(&progress, options->progress_user) != 0)
-        return aci_platform_fail(error, AC_E_CANCELLED,
-                                 "the progress callback stopped it");
-    return AC_OK;
+    return aci_workshop_tell(options->on_progress, options->progress_user,
+                             work->source->stage, work->n_done, work->n_total,
+                             NAN, work->began_nanoseconds, error);
 }
 
 /* ---- Blocks of strips ---------------------------------------------------- */

@@ -11,6 +11,7 @@
 #include "workshop/train/tokenizer_text.h"
 #include "workshop/train/tokenizer_write.h"
 #include "workshop/workshop.h"
+#include "workshop/progress.h"
 
 enum { LONGEST_SPECIAL = 64, MOST_SPECIALS = 256, MERGES_PER_REPORT = 16 };
 
@@ -27,21 +28,9 @@ typedef struct training {
 static ac_status tell(const training *t, const char *stage, uint64_t done,
                       uint64_t total, ac_error *error)
 {
-    ac_progress progress = { 0 };
-
-    if (t->options->on_progress == NULL)
-        return AC_OK;
-    progress.struct_size = sizeof progress;
-    progress.stage = stage;
-    progress.done = done;
-    progress.total = total;
-    progress.seconds = (double)(aci_platform_monotonic_nanoseconds() -
-                                t->began_nanoseconds) * 1e-9;
-    progress.loss = NAN;
-    if (t->options->on_progress(&progress, t->options->progress_user) != 0)
-        return aci_platform_fail(error, AC_E_CANCELLED,
-                                 "the progress callback stopped it");
-    return AC_OK;
+    return aci_workshop_tell(t->options->on_progress,
+                             t->options->progress_user, stage, done, total,
+                             NAN, t->began_nanoseconds, error);
 }
 
 static ac_status on_bytes(void *context, uint64_t n_bytes, ac_error *error)
