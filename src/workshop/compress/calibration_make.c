@@ -17,7 +17,7 @@
 #include "platform/clock.h"
 #include "platform/error.h"
 #include "workshop/compress/calibration_text.h"
-#include "workshop/progress.h"
+#include "workshop/tell.h"
 
 enum { BATCH = ACI_CALIBRATION_BATCH, SLAB_ROWS = 256, MIB = 1 << 20 };
 

@@ -9,7 +9,7 @@
 #include "model/tensor_list.h"
 #include "platform/clock.h"
 #include "platform/error.h"
-#include "workshop/progress.h"
+#include "workshop/tell.h"
 
 const char *aci_workshop_export_member(const aci_tensor *tensor)
 {

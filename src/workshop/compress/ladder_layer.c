@@ -7,7 +7,7 @@
 #include "platform/clock.h"
 #include "platform/error.h"
 #include "workshop/compress/ladder_plan.h"
-#include "workshop/progress.h"
+#include "workshop/tell.h"
 
 /* ---- tensors ------------------------------------------------------------- */
 

@@ -15,7 +15,7 @@
 #include "platform/error.h"
 #include "platform/files.h"
 #include "workshop/compress/plane_quantizer.h"
-#include "workshop/progress.h"
+#include "workshop/tell.h"
 
 /* Weights per block of strips: 8 MB of planes. */
 #define BLOCK_WEIGHTS (INT64_C(4) << 20)

@@ -10,8 +10,8 @@
 #include "platform/error.h"
 #include "workshop/train/tokenizer_text.h"
 #include "workshop/train/tokenizer_write.h"
+#include "workshop/tell.h"
 #include "workshop/workshop.h"
-#include "workshop/progress.h"
 
 enum { LONGEST_SPECIAL = 64, MOST_SPECIALS = 256, MERGES_PER_REPORT = 16 };
 

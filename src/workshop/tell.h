@@ -1,6 +1,6 @@
-/* progress.h - telling a caller's callback how far a long run is. */
-#ifndef ACI_WORKSHOP_PROGRESS_H
-#define ACI_WORKSHOP_PROGRESS_H
+/* tell.h - telling a caller's callback how far a long run is. */
+#ifndef ACI_WORKSHOP_TELL_H
+#define ACI_WORKSHOP_TELL_H
 
 #include <stdint.h>
 

@@ -1,5 +1,5 @@
-/* progress.c - see progress.h. */
-#include "workshop/progress.h"
+/* tell.c - see tell.h. */
+#include "workshop/tell.h"
 
 #include "platform/clock.h"
 #include "platform/error.h"
