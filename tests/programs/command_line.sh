@@ -2,6 +2,7 @@
 # Every command of the program on a small zoo: what it prints parses, exit
 # codes are the documented ones, and what was asked for has happened.
 set -eu
+root=$PWD
 script=command_line
 . tests/programs/common/begin.sh
 
@@ -64,7 +65,24 @@ expect 2 perplexity z.zoo nowhere.txt
 expect 1 perplexity z.zoo text.txt --stride 4096
 expect 1 perplexity z.zoo text.txt --begin somewhere
 expect 1 perplexity z.zoo text.jsonl --second-half
+expect 2 inspect z.zoo --plot frontier.svg
+grep -q 'run: agentcompress measure z.zoo' err ||
+    fail "a plot without figures did not say what to run"
+[ ! -e frontier.svg ] || fail "a plot without figures left a file"
 expect 0 measure z.zoo --quiet --text text.txt --runs 1 --prompt 8 --generate 4
+for cost in bytes bit_operations macs seconds; do
+    expect 0 inspect z.zoo --plot $cost.svg --cost $cost
+    python3 "$root/tests/programs/common/labels.py" $cost.svg full int8 int4 ||
+        fail "the picture of $cost"
+done
+expect 0 inspect "$root/examples/models/base.zoo" --plot base.svg \
+    --quality perplexity --cost bit_operations
+python3 "$root/tests/programs/common/labels.py" base.svg full int8a16 int8 \
+    int4 int4-lowrank int8-pruned int4-pruned int4-small ||
+    fail "the picture of the shipped zoo"
+expect 1 inspect z.zoo --plot f.svg --cost money
+expect 1 inspect z.zoo --plot f.svg --quality beauty
+expect 2 inspect z.zoo --plot nowhere/f.svg
 expect 0 measure z.zoo --quiet --runs 1 --prompt 8 --generate 4
 expect 0 bench z.zoo --json --runs 1 --prompt 8 --generate 4
 is_json out bench

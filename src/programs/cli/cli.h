@@ -77,6 +77,11 @@ int print_json(json_t *json);
  * descriptions. */
 void print_variants(const json_t *zoo);
 
+/* A number of a variant's description, NaN where there is none. */
+double number_at(const json_t *object, const char *part, const char *field);
+/* The variant called full, or NULL. */
+const json_t *find_full(const json_t *variants);
+
 /* json_real, or null for NaN and infinities. */
 json_t *json_number(double value);
 /* Always valid UTF-8: other bytes become U+FFFD. */
@@ -112,6 +117,15 @@ double progress_seconds(void);
 /* Draws the losses of a log.csv as an SVG. */
 int draw_loss_curve(const char *log_path, const char *svg_path,
                     bool log_steps);
+
+/* ---- frontier_plot.c ----------------------------------------------------- */
+
+/* Draws the variants of ac_inspect's description as an SVG: `cost` (bytes,
+ * bit_operations, macs, seconds; NULL: what was measured) against `quality`
+ * (kl, perplexity, success; NULL likewise). `path` is named in failures.
+ * Returns the exit code. */
+int draw_frontier(const json_t *zoo, const char *path, const char *svg_path,
+                  const char *cost, const char *quality);
 
 /* ---- interrupt.c --------------------------------------------------------- */
 

@@ -5,8 +5,7 @@
 
 #include "cli.h"
 
-static double number_at(const json_t *object, const char *part,
-                        const char *field)
+double number_at(const json_t *object, const char *part, const char *field)
 {
     const json_t *value = json_object_get(json_object_get(object, part),
                                           field);
@@ -25,7 +24,7 @@ static void print_number(double value, const char *format)
     printf(" %10s", text);
 }
 
-static const json_t *find_full(const json_t *variants)
+const json_t *find_full(const json_t *variants)
 {
     size_t i;
 

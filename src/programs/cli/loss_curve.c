@@ -7,6 +7,7 @@
 #include <string.h>
 
 #include "cli.h"
+#include "svg_chart.h"
 
 enum { WIDTH = 760, HEIGHT = 420, LEFT = 64, RIGHT = 20, TOP = 24,
        BOTTOM = 48, MAX_POINTS = 1200 };
@@ -20,6 +21,7 @@ typedef struct curve {
     size_t n, capacity;
     double first, last, least, most; /* of the axes */
     bool log_steps;
+    chart chart;
 } curve;
 
 /* step,tokens,seconds,lr,loss,grad_norm,held_out */
@@ -122,66 +124,6 @@ static void find_range(curve *c)
         c->most = c->least + 1e-6;
 }
 
-static double x_of(const curve *c, double step)
-{
-    double share = c->log_steps ? log(step / c->first) /
-                                      log(c->last / c->first)
-                                : (step - c->first) / (c->last - c->first);
-
-    return LEFT + share * (WIDTH - LEFT - RIGHT);
-}
-
-static double y_of(const curve *c, double loss)
-{
-    return TOP + (c->most - loss) / (c->most - c->least) *
-                     (HEIGHT - TOP - BOTTOM);
-}
-
-/* 1, 2 or 5 times a power of ten, giving four to nine parts. */
-static double tick_of(double range)
-{
-    double tick = pow(10.0, floor(log10(range)));
-
-    if (range / tick < 2.0)
-        return tick / 5.0;
-    return range / tick < 5.0 ? tick / 2.0 : tick;
-}
-
-static void draw_tick(FILE *out, const curve *c, double step)
-{
-    fprintf(out, "<line x1='%.1f' y1='%d' x2='%.1f' y2='%d'/>"
-            "<text x='%.1f' y='%d' text-anchor='middle'>%.0f</text>\n",
-            x_of(c, step), TOP, x_of(c, step), HEIGHT - BOTTOM, x_of(c, step),
-            HEIGHT - BOTTOM + 18, step);
-}
-
-static void draw_axes(FILE *out, const curve *c)
-{
-    double tick = tick_of(c->most - c->least), at;
-    int decimals = tick >= 1.0 ? 0 : tick >= 0.1 ? 1 : tick >= 0.01 ? 2 : 4;
-
-    fprintf(out, "<g class='a'>\n");
-    for (at = ceil(c->least / tick) * tick; at <= c->most; at += tick)
-        fprintf(out, "<line x1='%d' y1='%.1f' x2='%d' y2='%.1f'/>"
-                "<text x='%d' y='%.1f' text-anchor='end'>%.*f</text>\n",
-                LEFT, y_of(c, at), WIDTH - RIGHT, y_of(c, at), LEFT - 8,
-                y_of(c, at) + 4.0, decimals, fabs(at));
-    if (c->log_steps) {
-        for (at = pow(10.0, ceil(log10(c->first))); at <= c->last; at *= 10.0)
-            draw_tick(out, c, at);
-    } else {
-        tick = fmax(tick_of(c->last - c->first), 1.0);
-        for (at = 0.0; at <= c->last; at += tick)
-            draw_tick(out, c, at);
-    }
-    fprintf(out, "<text x='%d' y='%d' text-anchor='middle'>step%s</text>\n"
-            "<text transform='translate(16,%d) rotate(-90)' "
-            "text-anchor='middle'>loss, nats per token</text>\n</g>\n",
-            (LEFT + WIDTH - RIGHT) / 2, HEIGHT - 10,
-            c->log_steps ? " (logarithmic)" : "",
-            (TOP + HEIGHT - BOTTOM) / 2);
-}
-
 /* Of long runs every so many points. */
 static void draw_line(FILE *out, const curve *c, const char *class,
                       bool is_smooth)
@@ -191,8 +133,8 @@ static void draw_line(FILE *out, const curve *c, const char *class,
     fprintf(out, "<polyline class='%s' points='", class);
     for (i = 0; i < c->n; i++)
         if (i % every == 0 || i == c->n - 1)
-            fprintf(out, "%.1f,%.1f ", x_of(c, c->points[i].step),
-                    y_of(c, is_smooth ? c->points[i].smooth
+            fprintf(out, "%.1f,%.1f ", chart_x(&c->chart, c->points[i].step),
+                    chart_y(&c->chart, is_smooth ? c->points[i].smooth
                                       : c->points[i].loss));
     fprintf(out, "'/>\n");
 }
@@ -204,16 +146,16 @@ static size_t draw_held_out(FILE *out, const curve *c)
     fprintf(out, "<polyline class='h' points='");
     for (i = 0; i < c->n; i++)
         if (isfinite(c->points[i].held_out)) {
-            fprintf(out, "%.1f,%.1f ", x_of(c, c->points[i].step),
-                    y_of(c, c->points[i].held_out));
+            fprintf(out, "%.1f,%.1f ", chart_x(&c->chart, c->points[i].step),
+                    chart_y(&c->chart, c->points[i].held_out));
             n++;
         }
     fprintf(out, "'/>\n");
     for (i = 0; i < c->n; i++)
         if (isfinite(c->points[i].held_out))
             fprintf(out, "<circle class='h' cx='%.1f' cy='%.1f' r='2.5'/>\n",
-                    x_of(c, c->points[i].step),
-                    y_of(c, c->points[i].held_out));
+                    chart_x(&c->chart, c->points[i].step),
+                    chart_y(&c->chart, c->points[i].held_out));
     return n;
 }
 
@@ -236,46 +178,40 @@ static void draw_legend(FILE *out, const curve *c, size_t n_held_out)
     fprintf(out, "</g>\n");
 }
 
-static void draw(FILE *out, const curve *c)
+static void draw(FILE *out, void *context)
 {
+    curve *c = context;
     size_t n_held_out;
 
-    fprintf(out,
-            "<svg xmlns='http://www.w3.org/2000/svg' viewBox='0 0 %d %d' "
-            "font-family='sans-serif' font-size='12'>\n"
-            "<style>polyline{fill:none;stroke-linejoin:round}"
-            ".a line{stroke:#888;stroke-opacity:.25}"
-            ".a text{fill:#777}"
-            ".t{stroke:#4a7ebb;stroke-opacity:.28;stroke-width:1}"
-            ".m{stroke:#2563b0;stroke-width:2}"
-            "polyline.h{stroke:#d9662b;stroke-width:2}"
-            "circle.h{fill:#d9662b}</style>\n", WIDTH, HEIGHT);
-    draw_axes(out, c);
+    c->chart = (chart){
+        out, WIDTH, HEIGHT, LEFT, RIGHT, TOP, BOTTOM,
+        { c->first, c->last, c->log_steps, false, true,
+          c->log_steps ? "step (logarithmic)" : "step" },
+        { c->least, c->most, false, false, false, "loss, nats per token" }
+    };
+    chart_begin(&c->chart, NULL,
+                ".t{stroke:#4a7ebb;stroke-opacity:.28;stroke-width:1}"
+                ".m{stroke:#2563b0;stroke-width:2}"
+                "polyline.h{stroke:#d9662b;stroke-width:2}"
+                "circle.h{fill:#d9662b}");
+    chart_axes(&c->chart);
     draw_line(out, c, "t", false);
     draw_line(out, c, "m", true);
     n_held_out = draw_held_out(out, c);
     draw_legend(out, c, n_held_out);
-    fprintf(out, "</svg>\n");
+    chart_end(&c->chart);
 }
 
 int draw_loss_curve(const char *log_path, const char *svg_path, bool log_steps)
 {
     curve c = { .log_steps = log_steps };
     int code = read_curve(&c, log_path);
-    FILE *out;
 
-    if (code >= 0) {
-        free(c.points);
-        return code;
+    if (code < 0) {
+        smooth(&c);
+        find_range(&c);
+        code = chart_save(svg_path, draw, &c) ? EXIT_DONE : EXIT_MISSING;
     }
-    smooth(&c);
-    find_range(&c);
-    out = fopen(svg_path, "w");
-    if (out != NULL)
-        draw(out, &c);
     free(c.points);
-    if (out != NULL && fclose(out) == 0)
-        return EXIT_DONE;
-    fprintf(stderr, "agentcompress: cannot write %s\n", svg_path);
-    return EXIT_MISSING;
+    return code;
 }

@@ -31,7 +31,9 @@ static const command commands[] = {
       command_ledger },
     { "inspect", "ZOO|CHECKPOINT|PREDICTOR", "say what a file or folder is",
       "  agentcompress inspect my.zoo\n"
-      "  agentcompress inspect model.gguf --json\n",
+      "  agentcompress inspect model.gguf --json\n"
+      "  agentcompress inspect my.zoo --plot frontier.svg\n"
+      "  agentcompress inspect my.zoo --plot f.svg --cost bit_operations\n",
       command_inspect },
     { "export", "ZOO OUT", "write a variant for llama.cpp or vLLM",
       "  agentcompress export my.zoo my-q4.gguf --variant int4\n"
