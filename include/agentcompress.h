@@ -1141,6 +1141,16 @@ AC_API ac_status ac_workflows_prompt(char **out_prompt, uint32_t *max_tokens,
                                      const char *const *answers,
                                      size_t n_answers, ac_error *error);
 
+/* ac_workflows_check: whether a workflow's row can be asked and judged: its
+ * steps, the "{{n}}" of its prompts, every field of its checks.
+ *
+ * workflow    one row, `n_bytes` long, for instance of your own.
+ * Returns     AC_OK; AC_E_FORMAT (what is wrong, with step and field; a field
+ *             that the checker does not know is wrong); AC_E_NO_MEMORY.
+ *                                                              Since 0.1. */
+AC_API ac_status ac_workflows_check(const char *workflow, size_t n_bytes,
+                                    ac_error *error);
+
 /* What the checker said about one answer. Strings are lent during the call. */
 typedef struct ac_step_verdict {
     uint32_t struct_size;

@@ -7,6 +7,7 @@
 #include "platform/clock.h"
 #include "platform/error.h"
 #include "workshop/evaluate/score_report.h"
+#include "workshop/evaluate/workflow_check.h"
 #include "workshop/evaluate/workflow_row.h"
 #include "workshop/evaluate/workflow_score.h"
 #include "workshop/evaluate/workflow_split.h"
@@ -150,6 +151,25 @@ ac_status ac_workflows_prompt(char **out_prompt, uint32_t *max_tokens,
         if (max_tokens != NULL)
             *max_tokens = (uint32_t)read.steps[n_answers].max_tokens;
     }
+    json_decref(row);
+    return status;
+}
+
+ac_status ac_workflows_check(const char *workflow, size_t n_bytes,
+                             ac_error *error)
+{
+    aci_memory memory;
+    json_t *row;
+    ac_status status = aci_api_need(workflow, "workflow", error);
+
+    if (status != AC_OK)
+        return status;
+    aci_platform_memory_init(&memory);
+    row = json_loadb(workflow, n_bytes, JSON_REJECT_DUPLICATES, NULL);
+    status = json_is_object(row)
+                 ? aci_workshop_workflow_check(&memory, row, error)
+                 : aci_platform_fail(error, AC_E_FORMAT,
+                                     "the workflow was no JSON object");
     json_decref(row);
     return status;
 }

@@ -114,6 +114,52 @@ START_TEST(either_callback_may_stop_it)
 }
 END_TEST
 
+static int32_t check_row(const char *json, size_t n_bytes, void *user)
+{
+    ac_error error = AC_ERROR_INIT;
+
+    ck_assert_msg(ac_workflows_check(json, n_bytes, &error) == AC_OK, "%s",
+                  error.message);
+    ++*(int *)user;
+    return 0;
+}
+
+START_TEST(rows_are_checked_before_they_are_run)
+{
+    static const char *const bad[][2] = {
+        { "[]", "no JSON object" },
+        { "{\"id\": \"a\"}", "steps" },
+        { "{\"id\": \"a\", \"steps\": [{\"prompt\": \"{{1}}\", "
+          "\"check\": {\"kind\": \"data_to_text\", \"source\": \"x\", "
+          "\"max_words\": 9}}]}",
+          "a: step 1: {{1}}" },
+        { "{\"id\": \"a\", \"steps\": [{\"prompt\": \"x\", \"check\": "
+          "{\"kind\": \"data_to_text\", \"source\": \"x\"}}]}",
+          "a: step 1: check: \"max_words\"" },
+        { "{\"id\": \"a\", \"steps\": [{\"prompt\": \"x\", \"check\": "
+          "{\"kind\": \"data_to_text\", \"source\": \"x\", \"max_words\": 9, "
+          "\"fact\": []}}]}",
+          "data_to_text has no field \"fact\"" }
+    };
+    ac_workflows_options options = AC_WORKFLOWS_OPTIONS_INIT;
+    int n = 0;
+
+    options.n_workflows = 40;
+    ck_assert_int_eq(ac_workflows_generate("ood-kind", &options, check_row,
+                                           &n, NULL), AC_OK);
+    ck_assert_int_eq(n, 40);
+    for (size_t i = 0; i < sizeof bad / sizeof *bad; i++) {
+        ac_error error = AC_ERROR_INIT;
+
+        ck_assert_int_eq(ac_workflows_check(bad[i][0], strlen(bad[i][0]),
+                                            &error), AC_E_FORMAT);
+        ck_assert_msg(strstr(error.message, bad[i][1]) != NULL, "%s",
+                      error.message);
+    }
+    ck_assert_int_eq(ac_workflows_check(NULL, 0, NULL), AC_E_ARGUMENT);
+}
+END_TEST
+
 START_TEST(wrong_arguments_are_refused)
 {
     ac_workflows_options options = AC_WORKFLOWS_OPTIONS_INIT;
@@ -299,6 +345,7 @@ Suite *test_workflows_suite(void)
     tcase_add_test(tests, training_rows_are_the_steps);
     tcase_add_test(tests, the_test_split_has_500);
     tcase_add_test(tests, either_callback_may_stop_it);
+    tcase_add_test(tests, rows_are_checked_before_they_are_run);
     tcase_add_test(tests, wrong_arguments_are_refused);
     tcase_add_test(tests, prompts_hold_ones_own_answers);
     tcase_add_test(tests, a_bad_row_has_no_prompt);

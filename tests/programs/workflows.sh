@@ -33,7 +33,28 @@ expect 0 workflows show w.jsonl --id test-biology-000000
 expect 2 workflows show w.jsonl --id test-biology-000099
 expect 2 workflows show w.jsonl --index 4
 
+expect 0 workflows show --workflows w.jsonl --index 3
+expect 1 workflows show w.jsonl --workflows w.jsonl
+
 expect 0 compress synthetic:tiny z.zoo --quiet
+
+# rows are looked at before anything is run: a misspelt field, an id twice
+for bad in 's/"facts":\[{/"fact":[{/' 's/"max_words":/"max_word":/' \
+    's/"claims":\[{"any"/"claims":[{"some"/' 's/{{1}}/{{9}}/'; do
+    sed "2,4$bad" w.jsonl > bad.jsonl
+    cmp -s w.jsonl bad.jsonl && continue   # these four may not have it
+    expect 3 workflows run z.zoo --workflows bad.jsonl --out bad_out.jsonl
+    grep -q 'bad.jsonl: line [234]: test-.*step [1-9]: ' err ||
+        fail "$bad: $(cat err)"
+    [ ! -e bad_out.jsonl ] || fail "$bad left answers"
+done
+sed '2s/"facts":\[{/"fact":[{/' w.jsonl > bad.jsonl
+expect 3 workflows run z.zoo --workflows bad.jsonl --out bad_out.jsonl
+grep -q 'line 2.*data_to_text has no field "fact"' err || fail "$(cat err)"
+sed '3p' w.jsonl > bad.jsonl
+expect 3 workflows run z.zoo --workflows bad.jsonl --out bad_out.jsonl
+grep -q 'line 4: workflow .* is there twice' err || fail "$(cat err)"
+
 expect 2 workflows run z.zoo --variant int3 --out a.jsonl
 [ ! -e a.jsonl ] || fail "a refused run left a file"
 expect 0 workflows run z.zoo --variant int4 --workflows w.jsonl --quiet \
@@ -52,6 +73,33 @@ expect 0 workflows run z.zoo --variant int4 --workflows w.jsonl --out cut.jsonl
 [ "$(lines cut.jsonl)" = "$n" ] || fail "a finished run was run again"
 expect 1 workflows run z.zoo --variant int8 --workflows w.jsonl --out cut.jsonl
 [ "$(lines cut.jsonl)" = "$n" ] || fail "another variant's answers were mixed in"
+
+# answers of another zoo, or to other prompts, are not taken for this one's
+grep -q '"suite":"[0-9a-f]\{16\}","zoo":"[0-9a-f]\{16\}"' cut.jsonl ||
+    fail "answers do not say what they depend on"
+expect 0 compress synthetic:tiny other.zoo --seed 5 --quiet
+expect 1 workflows run other.zoo --variant int4 --workflows w.jsonl \
+    --out cut.jsonl
+grep -q 'answers of another zoo' err || fail "$(cat err)"
+sed 's/"prompt":"/"prompt":"Now: /' w.jsonl > changed.jsonl
+expect 1 workflows run z.zoo --variant int4 --workflows changed.jsonl \
+    --out cut.jsonl
+grep -q 'an answer to another prompt than step 1 of test-' err ||
+    fail "$(cat err)"
+expect 1 workflows run z.zoo --variant int4 --workflows w.jsonl --reference \
+    --out cut.jsonl
+[ "$(lines cut.jsonl)" = "$n" ] || fail "a refused run changed the answers"
+sed 's/"max_words":[0-9]*/"max_words":9/' w.jsonl > checks.jsonl
+expect 0 workflows run z.zoo --variant int4 --workflows checks.jsonl \
+    --out cut.jsonl                                  # same prompts: kept
+expect 0 workflows generate --split test --first 4 --count 1 --out more.jsonl
+expect 0 workflows run z.zoo --variant int4 --workflows more.jsonl \
+    --out cut.jsonl
+grep -q "warning: $n answers in cut.jsonl are to workflows" err ||
+    fail "$(cat err)"
+sed 's/"suite":"[^"]*","zoo":"[^"]*",//' int4.jsonl > old.jsonl
+expect 0 workflows run z.zoo --variant int4 --workflows w.jsonl --out old.jsonl
+grep -q "warning: $n answers in old.jsonl do not say" err || fail "$(cat err)"
 
 expect 0 workflows run z.zoo --variant routed --split test --count 4 --quiet \
     --out routed.jsonl

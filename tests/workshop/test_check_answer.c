@@ -278,6 +278,54 @@ START_TEST(unknown_kinds_are_refused)
 }
 END_TEST
 
+/* A field renamed, in the check or in what it holds, is named and refused. */
+static void misspell(json_t *object, const json_t *check)
+{
+    const char *key;
+    json_t *value;
+    void *next;
+
+    json_object_foreach_safe(object, next, key, value) {
+        char name[64], message[80];
+        aci_verdict verdict;
+        aci_memory memory;
+        ac_error error = AC_ERROR_INIT;
+
+        if (strcmp(key, "kind") == 0)
+            continue;
+        snprintf(name, sizeof name, "%sz", key);
+        snprintf(message, sizeof message, "no field \"%s\"", name);
+        json_object_set(object, name, value);
+        aci_platform_memory_init(&memory);
+        ck_assert_int_eq(aci_workshop_check_answer(&verdict, &memory, check,
+                                                   "a", 1, &error),
+                         AC_E_FORMAT);
+        ck_assert_msg(strstr(error.message, message) != NULL, "%s",
+                      error.message);
+        json_object_del(object, name);
+    }
+}
+
+START_TEST(misspelt_fields_are_refused)
+{
+    static const char *const parts[] = { "record", "facts", "rows", "roles",
+                                         "claims", "condition" };
+    json_t *check = answer_cases_check(files[_i]);
+
+    misspell(check, check);
+    for (size_t i = 0; i < sizeof parts / sizeof *parts; i++) {
+        json_t *part = json_object_get(check, parts[i]);
+
+        if (_i == 3 && strcmp(parts[i], "rows") == 0)
+            continue; /* a hypothesis's variables are the user's */
+        if (json_is_array(part))
+            part = json_array_get(part, json_array_size(part) - 1);
+        misspell(part, check);
+    }
+    json_decref(check);
+}
+END_TEST
+
 START_TEST(every_allocation_may_fail)
 {
     json_t *check = answer_cases_check(files[_i]);
@@ -313,6 +361,7 @@ Suite *test_check_answer_suite(void)
     tcase_add_loop_test(tests, any_bytes_are_judged, 0, 4);
     tcase_add_loop_test(tests, long_answers_take_no_time, 0, 4);
     tcase_add_test(tests, unknown_kinds_are_refused);
+    tcase_add_loop_test(tests, misspelt_fields_are_refused, 0, 4);
     tcase_add_loop_test(tests, every_allocation_may_fail, 0, 4);
     suite_add_tcase(suite, tests);
     return suite;

@@ -38,8 +38,35 @@ static int32_t keep_row(const char *json, size_t n_bytes, void *user)
     return add_row(user, json, n_bytes) ? 0 : 1;
 }
 
+/* Says what is wrong with a row, by its line. */
+static int refuse_row(const char *path, size_t number, const char *what)
+{
+    fprintf(stderr, "agentcompress: %s: line %zu: %s\n", path, number, what);
+    return EXIT_MALFORMED;
+}
+
+/* The row as it was added last; ids are answered by, so no two are alike. */
+static int check_row(const suite_rows *rows, json_t *ids, const char *path,
+                     size_t number)
+{
+    const char *text = rows->texts[rows->n - 1];
+    const char *id = row_id(rows->parsed[rows->n - 1]);
+    ac_error error = AC_ERROR_INIT;
+    char what[128];
+
+    if (ac_workflows_check(text, strlen(text), &error) != AC_OK)
+        return refuse_row(path, number, error.message);
+    if (json_object_get(ids, id) != NULL) {
+        snprintf(what, sizeof what, "workflow %.80s is there twice", id);
+        return refuse_row(path, number, what);
+    }
+    json_object_set_new(ids, id, json_true());
+    return EXIT_DONE;
+}
+
 static int read_rows(suite_rows *out, const char *path)
 {
+    json_t *ids = json_object();
     FILE *file = fopen(path, "r");
     char *line = NULL;
     size_t capacity = 0, number = 0;
@@ -47,18 +74,19 @@ static int read_rows(suite_rows *out, const char *path)
     ssize_t n;
 
     if (file == NULL) {
+        json_decref(ids);
         fprintf(stderr, "agentcompress: could not open %s\n", path);
         return EXIT_MISSING;
     }
     while (code == EXIT_DONE && (n = getline(&line, &capacity, file)) > 0) {
         number++;
-        if (line[strspn(line, " \t\r\n")] == '\0' ||
-            add_row(out, line, (size_t)n))
+        if (line[strspn(line, " \t\r\n")] == '\0')
             continue;
-        fprintf(stderr, "agentcompress: %s: line %zu is no workflow\n", path,
-                number);
-        code = EXIT_MALFORMED;
+        code = add_row(out, line, (size_t)n)
+                   ? check_row(out, ids, path, number)
+                   : refuse_row(path, number, "it is no JSON of a workflow");
     }
+    json_decref(ids);
     free(line);
     fclose(file);
     return code;

@@ -40,8 +40,8 @@ typedef struct suite_rows {
     size_t n, capacity;
 } suite_rows;
 
-/* The rows of the file or the split. Prints what went wrong; EXIT_DONE when
- * nothing did. */
+/* The rows of the file, each checked, or of the split. Prints what went wrong;
+ * EXIT_DONE when nothing did. */
 int load_suite(suite_rows *out, const suite_arguments *arguments);
 void free_suite(suite_rows *rows);
 
@@ -50,20 +50,38 @@ const char *row_id(const json_t *row);
 size_t row_steps(const json_t *row);
 const json_t *row_step(const json_t *row, size_t step);
 
+/* ---- answer_marks.c ------------------------------------------------------ */
+
+enum { MARK_BYTES = 17 };
+
+/* What the answer to step `step` (from 0) depends on in the suite: prompts and
+ * lengths up to it and, with `reference`, the right earlier answers. */
+void suite_mark(char *out, const json_t *row, size_t step, bool reference);
+/* What it depends on in the zoo or checkpoint: weights and the variant's plan;
+ * "routed": those of all, the predictor and the confidence. */
+ac_status zoo_mark(char *out, const char *path, const char *variant,
+                   float confidence, ac_error *error);
+
 /* ---- answers_file.c ------------------------------------------------------ */
 
 /* A file of answers being added to. What an earlier run left is kept; a last
  * line that was cut short is taken away. */
 typedef struct answers_file {
     FILE *file;
-    json_t *by_id;        /* {id: {"1": "text", ...}} */
-    uint64_t n_kept;
+    const char *path;
+    json_t *by_id;        /* {id: {"1": row, ...}} */
+    uint64_t n_kept, n_unmarked;
 } answers_file;
 
-/* Opens or makes it; AC_E_ARGUMENT when it holds another variant's answers,
- * AC_E_FORMAT when a line of it is no answer. */
+/* Opens or makes it; AC_E_ARGUMENT when it holds another variant's answers or
+ * those of another zoo, AC_E_FORMAT when a line of it is no answer. */
 ac_status open_answers(answers_file *out, const char *path,
-                       const char *variant, ac_error *error);
+                       const char *variant, const char *zoo, ac_error *error);
+/* AC_E_ARGUMENT when one of the answers kept was given to other prompts than
+ * the row's. *n_found grows by how many answers to it are kept. */
+ac_status compare_answers(const answers_file *file, const json_t *row,
+                          bool reference, uint64_t *n_found,
+                          ac_error *error);
 /* NULL: not answered yet. */
 const char *kept_answer(const answers_file *file, const char *id,
                         size_t step);

@@ -45,6 +45,7 @@ typedef struct running {
     _Atomic bool stop;
     uint64_t n_steps;         /* to do */
     ac_engine *shared;        /* NULL: an engine for each worker */
+    char zoo_mark[MARK_BYTES];
 } running;
 
 static void note_failure(running *r, ac_status status, const ac_error *error)
@@ -81,20 +82,25 @@ static int32_t go_on(const char *text, size_t n_bytes, void *user)
     return atomic_load(&r->stop) || was_interrupted();
 }
 
-static json_t *answer_row(const running *r, const char *id, size_t step,
-                          const ac_result *result, double seconds)
+static json_t *answer_row(const running *r, const json_t *workflow,
+                          size_t step, const ac_result *result,
+                          double seconds)
 {
     const ac_usage *u = result->usage;
     bool answered = result->decision != NULL && u != NULL;
-    json_t *row = json_pack(
-        "{s:s, s:I, s:o, s:s, s:I, s:I, s:f}", "id", id, "step",
+    char mark[MARK_BYTES];
+    json_t *row;
+
+    suite_mark(mark, workflow, step - 1, r->arguments->reference);
+    row = json_pack(
+        "{s:s, s:I, s:o, s:s, s:s, s:s, s:I, s:I, s:f}", "id",
+        row_id(workflow), "step",
         (json_int_t)step, "answer",
         trimmed(answered && result->text ? result->text : ""), "variant",
-        r->arguments->variant, "n_prompt",
+        r->arguments->variant, "suite", mark, "zoo", r->zoo_mark, "n_prompt",
         (json_int_t)(answered ? u->prompt_tokens + u->cached_tokens : 0),
         "n_generated", (json_int_t)(answered ? u->generated_tokens : 0),
         "seconds", seconds);
-
     if (answered && strcmp(r->arguments->variant, "routed") == 0)
         json_object_set_new(row, "ran",
                             json_string(result->decision->variant_name));
@@ -103,7 +109,7 @@ static json_t *answer_row(const running *r, const char *id, size_t step,
 
 /* Asks the model and writes the row; *answer is a copy of what it said. */
 static ac_status ask(char **answer, running *r, ac_session *session,
-                     const char *id, size_t step, const char *prompt,
+                     const json_t *workflow, size_t step, const char *prompt,
                      uint32_t max_tokens, ac_error *error)
 {
     ac_generate_options options = AC_GENERATE_OPTIONS_INIT;
@@ -126,7 +132,7 @@ static ac_status ask(char **answer, running *r, ac_session *session,
     }
     if (status != AC_OK)
         return status;
-    row = answer_row(r, id, step, &result, progress_seconds() - began);
+    row = answer_row(r, workflow, step, &result, progress_seconds() - began);
     *answer = strdup(json_string_value(json_object_get(row, "answer")));
     pthread_mutex_lock(&r->lock);
     status = put_answer(&r->answers, row, error);
@@ -157,7 +163,7 @@ static ac_status answer_workflow(running *r, ac_session *session, size_t w,
             status = ac_workflows_prompt(&prompt, &max_tokens, text,
                                          strlen(text), earlier, i, error);
             if (status == AC_OK)
-                status = ask(&owned[i], r, session, id, i + 1, prompt,
+                status = ask(&owned[i], r, session, row, i + 1, prompt,
                              max_tokens, error);
             earlier[i] = owned[i];
         }
@@ -278,6 +284,31 @@ static ac_status open_shared(running *r, ac_error *error)
     return AC_OK;
 }
 
+/* Opens the answers; those that are kept must be this suite's and zoo's. */
+static ac_status open_kept(running *r, ac_error *error)
+{
+    const run_arguments *a = r->arguments;
+    uint64_t n_found = 0;
+    ac_status status = zoo_mark(r->zoo_mark, r->zoo, a->variant,
+                                a->confidence, error);
+
+    if (status == AC_OK)
+        status = open_answers(&r->answers, a->out, a->variant, r->zoo_mark,
+                              error);
+    for (size_t w = 0; status == AC_OK && w < r->rows.n; w++)
+        status = compare_answers(&r->answers, r->rows.parsed[w],
+                                 a->reference, &n_found, error);
+    if (status == AC_OK && r->answers.n_unmarked > 0)
+        fprintf(stderr, "warning: %llu answers in %s do not say which zoo and "
+                "suite they are of, and are kept\n",
+                (unsigned long long)r->answers.n_unmarked, a->out);
+    if (status == AC_OK && n_found < r->answers.n_kept)
+        fprintf(stderr, "warning: %llu answers in %s are to workflows that "
+                "this run does not have\n",
+                (unsigned long long)(r->answers.n_kept - n_found), a->out);
+    return status;
+}
+
 static int run_suite(running *r)
 {
     const run_arguments *a = r->arguments;
@@ -288,7 +319,7 @@ static int run_suite(running *r)
     ac_status status = open_shared(r, &error);
 
     if (status == AC_OK)
-        status = open_answers(&r->answers, a->out, a->variant, &error);
+        status = open_kept(r, &error);
     if (status != AC_OK)
         return report_failure(status, &error);
     r->n_steps = steps_to_do(r);

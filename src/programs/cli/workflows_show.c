@@ -90,9 +90,11 @@ static int print_workflow(const json_t *row, const char *text)
 int workflows_show(int argc, char **argv, const command *self)
 {
     suite_arguments suite = { .split = "test", .n_workflows = 1 };
-    const char *id = NULL;
+    const char *id = NULL, *file = NULL;
     uint64_t index = 0;
     const argument table[] = {
+        { "workflows", ARGUMENT_TEXT, &suite.path, "FILE",
+          "JSON lines instead of a split; FILE alone is the same" },
         { "split", ARGUMENT_TEXT, &suite.split, "S",
           "train, calibration, test, ood-kind, ood-domain or ood-template" },
         { "seed", ARGUMENT_LARGE, &suite.seed, "S", "of the split (0)" },
@@ -103,11 +105,17 @@ int workflows_show(int argc, char **argv, const command *self)
     suite_rows rows = { .n = 0 };
     size_t w = 0;
     int code = parse_arguments(argc, argv, self, table,
-                               sizeof table / sizeof *table, &suite.path, 0,
-                               1);
+                               sizeof table / sizeof *table, &file, 0, 1);
 
     if (code >= 0)
         return code;
+    if (file != NULL && suite.path != NULL) {
+        fprintf(stderr, "agentcompress: two files were named, %s and %s\n",
+                suite.path, file);
+        return EXIT_USAGE;
+    }
+    if (file != NULL)
+        suite.path = file;
     if (suite.path == NULL) {
         suite.first = index;
         index = 0;

@@ -6,6 +6,7 @@
 #include <string.h>
 
 #include "platform/error.h"
+#include "workshop/evaluate/check_known.h"
 #include "workshop/evaluate/check_rules.h"
 
 typedef struct kind_checker {
@@ -60,6 +61,9 @@ ac_status aci_workshop_check_answer(aci_verdict *out, aci_memory *memory,
                                  "check: \"kind\" is none of citation, "
                                  "data_to_text, literature_review, "
                                  "hypothesis");
+    status = aci_workshop_check_known(check, error);
+    if (status != AC_OK)
+        return status;
     if (n_bytes > ACI_CHECK_MOST_TEXT)
         aci_workshop_rule(&rules, false, "the answer has %zu bytes, more "
                           "than %d", n_bytes, ACI_CHECK_MOST_TEXT);

@@ -10,7 +10,7 @@
 #include "platform/error.h"
 #include "workshop/evaluate/check_answer.h"
 #include "workshop/evaluate/json_lines.h"
-#include "workshop/evaluate/workflow_row.h"
+#include "workshop/evaluate/workflow_check.h"
 #include "workshop/evaluate/workflow_suite.h"
 
 typedef struct judging {
@@ -25,7 +25,6 @@ typedef struct judging {
 typedef struct chain {
     aci_workflow workflow;
     const char *given[ACI_MAX_STEPS];      /* the engine's answers */
-    const char *reference[ACI_MAX_STEPS];
 } chain;
 
 static ac_status name_number(uint16_t *out, aci_score *score,
@@ -49,31 +48,6 @@ static ac_status name_number(uint16_t *out, aci_score *score,
 
 /* ---- one step ------------------------------------------------------------ */
 
-/* The check with the reference's answers in its source; *out is the
- * caller's. */
-static ac_status complete_check(json_t **out, aci_memory *memory,
-                                const chain *c, int32_t step,
-                                ac_error *error)
-{
-    const json_t *check = c->workflow.steps[step].check;
-    const char *source = json_string_value(json_object_get(check, "source"));
-    char *filled;
-    ac_status status;
-
-    *out = json_copy((json_t *)(uintptr_t)check);
-    if (*out == NULL)
-        return aci_platform_fail_memory(error, "a check");
-    if (source == NULL || strstr(source, "{{") == NULL)
-        return AC_OK;
-    status = aci_workshop_workflow_fill(&filled, memory, source, c->reference,
-                                        (size_t)step, error);
-    if (status == AC_OK &&
-        json_object_set_new(*out, "source", json_string(filled)) != 0)
-        status = aci_platform_fail_memory(error, "a check");
-    aci_platform_free(memory, filled);
-    return status;
-}
-
 static ac_status judge(aci_verdict *out, const judging *j, const chain *c,
                        int32_t step, ac_error *error)
 {
@@ -87,7 +61,8 @@ static ac_status judge(aci_verdict *out, const judging *j, const chain *c,
         snprintf(out->reason, sizeof out->reason, "no answer");
         return AC_OK;
     }
-    status = complete_check(&check, j->score->memory, c, step, error);
+    status = aci_workshop_workflow_complete(&check, j->score->memory,
+                                            &c->workflow, step, error);
     if (status == AC_OK)
         status = aci_workshop_check_answer(out, j->score->memory, check,
                                            answer, strlen(answer), error);
@@ -213,7 +188,6 @@ static ac_status judge_workflow(const json_t *row, void *user,
     for (i = 0; i < c.workflow.n_steps; i++) {
         c.given[i] = aci_workshop_answers_find(&j->answers, c.workflow.id,
                                                i + 1);
-        c.reference[i] = c.workflow.steps[i].answer;
         n_given += c.given[i] != NULL;
     }
     for (i = 0; i < c.workflow.n_steps && status == AC_OK; i++) {
