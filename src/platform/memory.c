@@ -11,6 +11,7 @@
  * allocator is fast enough. */
 #include "platform/memory.h"
 
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 
@@ -142,4 +143,21 @@ char *aci_platform_strndup(aci_memory *memory, const char *text, size_t n)
         memcpy(copy, text, n);
     copy[n] = '\0';
     return copy;
+}
+
+const char *aci_platform_bytes_text(char *out, uint64_t n_bytes)
+{
+    static const char *const units[] = { "KiB", "MiB", "GiB", "TiB" };
+    double value = (double)n_bytes / 1024.0;
+    int unit = 0;
+
+    if (n_bytes < 1024) {
+        snprintf(out, 24, "%d bytes", (int)n_bytes);
+        return out;
+    }
+    for (; value >= 1024.0 && unit < 3; unit++)
+        value /= 1024.0;
+    snprintf(out, 24, value < 9.95 ? "%.1f %s" : "%.0f %s", value,
+             units[unit]);
+    return out;
 }

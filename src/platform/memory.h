@@ -37,6 +37,9 @@ void *aci_platform_realloc(aci_memory *memory, void *block, size_t bytes);
 /* NULL is fine. */
 void aci_platform_free(aci_memory *memory, void *block);
 
+/* "812 bytes", "3.5 KiB", "12 MiB" for messages, into 24 bytes of `out`. */
+const char *aci_platform_bytes_text(char *out, uint64_t n_bytes);
+
 /* A NUL-terminated copy of `n` bytes, or NULL. */
 char *aci_platform_strndup(aci_memory *memory, const char *text, size_t n);
 

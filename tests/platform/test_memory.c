@@ -26,6 +26,21 @@ START_TEST(blocks_are_aligned_writable_and_counted)
 }
 END_TEST
 
+START_TEST(sizes_are_told_in_their_unit)
+{
+    static const struct { uint64_t n; const char *text; } known[] = {
+        { 0, "0 bytes" }, { 812, "812 bytes" }, { 1024, "1.0 KiB" },
+        { 100000, "98 KiB" }, { 1 << 20, "1.0 MiB" },
+        { (uint64_t)3 << 30, "3.0 GiB" }, { UINT64_MAX, "16777216 TiB" }
+    };
+    char text[24];
+
+    for (size_t i = 0; i < sizeof known / sizeof *known; i++)
+        ck_assert_str_eq(aci_platform_bytes_text(text, known[i].n),
+                         known[i].text);
+}
+END_TEST
+
 START_TEST(absurd_sizes_give_null)
 {
     aci_memory memory;
@@ -198,6 +213,7 @@ Suite *test_memory_suite(void)
     Suite *suite = suite_create("test_memory");
     TCase *tests = tcase_create("memory");
 
+    tcase_add_test(tests, sizes_are_told_in_their_unit);
     tcase_add_test(tests, blocks_are_aligned_writable_and_counted);
     tcase_add_test(tests, absurd_sizes_give_null);
     tcase_add_test(tests, zeroed_is_zero_and_strndup_ends);

@@ -56,6 +56,7 @@ done > text.txt
 echo '{"prompt": "one and ", "completion": "two"}' > text.jsonl
 expect 0 perplexity z.zoo text.txt text.jsonl --quiet
 grep -q 'KL from full' out || fail "perplexity printed no table"
+if grep -q -e '-0[.]0*\( \|$\)' out; then fail "nothing is less than 0"; fi
 expect 0 perplexity z.zoo text.txt --json --context 64 --stride 16 \
     --variants int4 --quiet
 is_json out perplexity

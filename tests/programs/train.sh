@@ -59,6 +59,21 @@ expect 1 train model whole $common
 # shellcheck disable=SC2086
 expect 1 train model whole $common --resume --learning-rate 0.01
 grep -q learning_rate err || fail "the option that differs is not named"
+# other text: the file is named, not what follows from it
+sed '3s/prompt": *"/&X/' data.jsonl > other.jsonl
+head -n 20 data.jsonl > extra.jsonl
+again="--batch-tokens 512 --seed 5 --evaluate-every 7 --resume"
+expect 0 train model two --data data.jsonl extra.jsonl --steps 4 $again
+expect 0 train model two --data data.jsonl extra.jsonl --steps 4 $again
+expect 1 train model two --data data.jsonl other.jsonl --epochs 2 $again
+grep -q 'file 2, other.jsonl, is not what it was (extra.jsonl)' err ||
+    fail "$(cat err)"
+expect 1 train model two --data data.jsonl --steps 4 $again
+grep -q 'file 2, which is not given now' err || fail "$(cat err)"
+expect 1 train model two --data data.jsonl extra.jsonl --epochs 2 \
+    --held-out-share 0.2 $again
+grep -q 'another n_context, documents or held_out_share' err ||
+    fail "$(cat err)"
 expect 2 train model new --data nothing.jsonl
 echo 'nonsense' > bad.jsonl
 expect 3 train model new --data bad.jsonl

@@ -153,5 +153,9 @@ END
     expect 0 workflows outcomes good.jsonl poor.jsonl --workflows c.jsonl \
         --out o.jsonl
     expect 0 train-predictor o.jsonl p.acp --quiet --epochs 2
+    sed 's/"int4":0/"int4":1/' o.jsonl > agree.jsonl
+    expect 0 train-predictor agree.jsonl p.acp --quiet --epochs 2
+    grep -q 'all variants agree' out || fail "$(cat out)"
+    if grep -q nan out; then fail "$(cat out)"; fi
 fi
 echo "ok $name"

@@ -90,6 +90,9 @@ json_t *json_text(const char *text, size_t n_bytes);
 json_t *decision_json(const ac_decision *decision, const ac_engine *engine);
 json_t *usage_json(const ac_usage *usage);
 
+/* The value, or 0 where so many decimals would show it as "-0.00". */
+double without_sign(double value, int decimals);
+
 /* "$0.001234", "1.2 ms", "3.4 MB" into a buffer of 32 bytes. */
 const char *format_dollars(char *out, int64_t nanodollars);
 const char *format_seconds(char *out, double seconds);

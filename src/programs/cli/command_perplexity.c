@@ -91,9 +91,11 @@ static const char *with_error(char *out, double value, double error,
                               int places, double scale)
 {
     if (isnan(error))
-        snprintf(out, 48, "%.*f", places, scale * value);
+        snprintf(out, 48, "%.*f", places,
+                 without_sign(scale * value, places));
     else
-        snprintf(out, 48, "%.*f +- %.*f", places, scale * value, places,
+        snprintf(out, 48, "%.*f +- %.*f", places,
+                 without_sign(scale * value, places), places,
                  scale * error);
     return out;
 }
@@ -163,8 +165,9 @@ static void print_judged(const judged *j, const char *model)
         char kl[48], same[48];
 
         printf("%-10s %-24s %-10.6f %-10.6f %-10.6f %s\n", q->name,
-               with_error(kl, q->kl, q->kl_error, 6, 1.0), q->kl_median,
-               q->kl_p99, q->kl_max,
+               with_error(kl, q->kl, q->kl_error, 6, 1.0),
+               without_sign(q->kl_median, 6), without_sign(q->kl_p99, 6),
+               without_sign(q->kl_max, 6),
                with_error(same, q->same_top, q->same_top_error, 2, 100.0));
     }
 }

@@ -133,22 +133,49 @@ static json_t *report_json(const ac_train_report *r)
         json_number(r->retention_at_threshold));
 }
 
+/* "0.7312", or "-" where it is not defined. */
+static const char *figure(char *out, double value)
+{
+    if (isnan(value))
+        snprintf(out, 16, "-     ");
+    else
+        snprintf(out, 16, "%.4f", value);
+    return out;
+}
+
+static void print_line(const char *name, double auroc, double apgr,
+                       const char *rest)
+{
+    char left[16], right[16];
+
+    printf("  %-9s   %s    %s%s\n", name, figure(left, auroc),
+           figure(right, apgr), rest);
+}
+
 static void print_report(const ac_train_report *r)
 {
+    char judged[64];
+
+    snprintf(judged, sizeof judged, "   (Brier %.4f, ECE %.4f)", r->brier,
+             r->ece);
     printf("%u parameters; %u prompts to learn from, %u to calibrate, %u "
-           "held out\n\n"
-           "              AUROC     APGR\n"
-           "  predictor   %.4f    %.4f   (Brier %.4f, ECE %.4f)\n"
-           "  logistic    %.4f    %.4f   hashed words, same features\n"
-           "  length      %.4f    %.4f\n"
-           "  random      0.5000    %.4f\n"
-           "  oracle      1.0000    %.4f\n\n"
-           "at confidence 0.7: %.1f%% of prompts go to full, %.1f%% of full's "
-           "success is kept\n",
-           r->n_parameters, r->n_train, r->n_calibrate, r->n_test, r->auroc,
-           r->apgr, r->brier, r->ece, r->auroc_logistic, r->apgr_logistic,
-           r->auroc_length, r->apgr_length, r->apgr_random, r->apgr_oracle,
-           100.0 * r->share_full_at_threshold,
+           "held out\n\n              AUROC     APGR\n", r->n_parameters,
+           r->n_train, r->n_calibrate, r->n_test);
+    print_line("predictor", r->auroc, r->apgr, judged);
+    print_line("logistic", r->auroc_logistic, r->apgr_logistic,
+               "   hashed words, same features");
+    print_line("length", r->auroc_length, r->apgr_length, "");
+    print_line("random", 0.5, r->apgr_random, "");
+    print_line("oracle", 1.0, r->apgr_oracle, "");
+    if (isnan(r->apgr_oracle))
+        printf("\nall variants agree on the prompts held out: there is nothing "
+               "to gain by\nchoosing, and a dash stands where that would be "
+               "judged; more or harder\ntasks are needed\n");
+    if (isnan(r->share_full_at_threshold) ||
+        isnan(r->retention_at_threshold))
+        return;
+    printf("\nat confidence 0.7: %.1f%% of prompts go to full, %.1f%% of "
+           "full's success is kept\n", 100.0 * r->share_full_at_threshold,
            100.0 * r->retention_at_threshold);
 }
 

@@ -17,6 +17,8 @@ static void print_number(double value, const char *format)
 {
     char text[32];
 
+    if (value < 0.0 && value > -5e-6) /* rounding, shown as -0.00000 */
+        value = 0.0;
     if (isnan(value))
         snprintf(text, sizeof text, "-");
     else

@@ -18,7 +18,8 @@ static void draw_line(const ac_progress *p, const progress_state *state)
     int filled, i;
 
     if (isfinite(p->loss) && p->loss != 0.0)
-        snprintf(loss, sizeof loss, "  loss %.4f", p->loss);
+        snprintf(loss, sizeof loss, "  loss %.4f",
+                 without_sign(p->loss, 4));
     if (p->total == 0) {
         fprintf(stderr, "\r%-12s %llu  %.0f/s%s\033[K", p->stage,
                 (unsigned long long)p->done, rate, loss);

@@ -155,6 +155,11 @@ json_t *usage_json(const ac_usage *usage)
 
 /* ---- numbers for people -------------------------------------------------- */
 
+double without_sign(double value, int decimals)
+{
+    return value < 0.0 && value > -0.5 * pow(10.0, -decimals) ? 0.0 : value;
+}
+
 const char *format_dollars(char *out, int64_t nanodollars)
 {
     if (nanodollars < 0)

@@ -138,7 +138,7 @@ static ac_status fit_tokens(uint64_t *n_tokens, const pass *p,
 {
     uint64_t limit = p->memory->limit_bytes, used = p->memory->used_bytes;
     uint64_t each = token_bytes(p->shape), most = UINT64_MAX;
-    char text[200];
+    char text[200], least[24], all[24], most_text[24];
 
     *n_tokens = p->request->n_tokens != 0 ? p->request->n_tokens
                                           : ACI_CALIBRATION_TOKENS;
@@ -148,14 +148,14 @@ static ac_status fit_tokens(uint64_t *n_tokens, const pass *p,
     if (most < *n_tokens && most < ACI_CALIBRATION_LEAST)
         return aci_platform_fail(
             error, AC_E_NO_MEMORY,
-            "calibrating needs %llu MiB with %d tokens, %llu MiB with %llu; "
-            "the limit was %llu MiB",
-            (unsigned long long)((used + each * ACI_CALIBRATION_LEAST) / MIB +
-                                 1),
+            "calibrating needs %s with %d tokens, %s with %llu; the limit was "
+            "%s",
+            aci_platform_bytes_text(least,
+                                    used + each * ACI_CALIBRATION_LEAST),
             (int)ACI_CALIBRATION_LEAST,
-            (unsigned long long)((used + each * *n_tokens) / MIB + 1),
+            aci_platform_bytes_text(all, used + each * *n_tokens),
             (unsigned long long)*n_tokens,
-            (unsigned long long)(limit / MIB));
+            aci_platform_bytes_text(most_text, limit));
     if (most < *n_tokens) {
         snprintf(text, sizeof text,
                  "calibration: the memory limit leaves room for %llu of %llu "

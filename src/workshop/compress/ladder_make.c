@@ -32,7 +32,8 @@ static void tell(const ladder_making *m, const aci_recipe *recipe,
     aci_workshop_ladder_note(
         m->work, AC_LOG_INFO,
         "%s: KL %.4f before recovery, %.4f after %llu tokens, %.0f s",
-        recipe->name, r->kl_before, r->kl_after,
+        recipe->name, r->kl_before > 0.0 ? r->kl_before : 0.0,
+        r->kl_after > 0.0 ? r->kl_after : 0.0, /* rounding gives -0.0000 */
         (unsigned long long)r->n_tokens, r->seconds);
 }
 

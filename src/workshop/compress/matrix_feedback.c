@@ -50,6 +50,7 @@ static ac_status check_memory(const aci_matrix_feedback *m, ac_error *error)
     const aci_shape *shape = m->shape;
     uint64_t limit = m->memory->limit_bytes, needed;
     int32_t n = shape->n_head * shape->head_dim;
+    char need[24], most[24];
 
     n = n > shape->n_embd ? n : shape->n_embd;
     n = n > shape->n_ff ? n : shape->n_ff;
@@ -57,10 +58,10 @@ static ac_status check_memory(const aci_matrix_feedback *m, ac_error *error)
     if (limit == 0 || needed <= limit)
         return AC_OK;
     return aci_platform_fail(error, AC_E_NO_MEMORY,
-                             "codes of a matrix with %d inputs need %llu MiB; "
-                             "the limit was %llu MiB", (int)n,
-                             (unsigned long long)(needed >> 20) + 1,
-                             (unsigned long long)(limit >> 20));
+                             "codes of a matrix with %d inputs need %s; the "
+                             "limit was %s", (int)n,
+                             aci_platform_bytes_text(need, needed),
+                             aci_platform_bytes_text(most, limit));
 }
 
 ac_status aci_workshop_matrix_feedback_open(aci_matrix_feedback *out,

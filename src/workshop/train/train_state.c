@@ -274,6 +274,51 @@ static int add_precision(json_t *saved)
                                json_string("float32")) == 0;
 }
 
+/* Text first: another one changes the number of steps and more. The file's name
+ * is as it is given now; it may have been another then. */
+static ac_status compare_text(const json_t *saved, const aci_trainer *trainer,
+                              ac_error *error)
+{
+    static const char *const keys[] = { "data", "held_out data" };
+    const json_t *files = json_object_get(trainer->fingerprint, "files");
+    const json_t *before = json_object_get(saved, "files");
+    int same = 1;
+
+    for (int i = 0; i < 2; i++)
+        same &= json_equal(json_object_get(saved, keys[i]),
+                           json_object_get(trainer->fingerprint, keys[i]));
+    if (same)
+        return AC_OK;
+    if (before != NULL &&
+        !json_equal(json_array_get(before, 0), json_array_get(files, 0)))
+        return aci_platform_fail(error, AC_E_ARGUMENT,
+                                 "%s was begun with another n_context, "
+                                 "documents or held_out_share and cannot be "
+                                 "resumed with these", trainer->out);
+    for (size_t i = 1; i < json_array_size(before) ||
+                       i < json_array_size(files); i++) {
+        const json_t *was = json_array_get(before, i);
+        const json_t *is = json_array_get(files, i);
+        const char *name = json_string_value(json_array_get(is, 0));
+        const char *old = json_string_value(json_array_get(was, 0));
+
+        if (before == NULL ||
+            (was != NULL && is != NULL &&
+             json_equal(json_array_get(was, 1), json_array_get(is, 1))))
+            continue;
+        return aci_platform_fail(
+            error, AC_E_ARGUMENT,
+            "%s was begun with other text and cannot be resumed with this: "
+            "file %zu, %s, is not what it was%s%s%s", trainer->out, i,
+            name != NULL ? name : "which is not given now",
+            old != NULL ? " (" : "", old != NULL ? old : "",
+            old != NULL ? ")" : "");
+    }
+    return aci_platform_fail(error, AC_E_ARGUMENT,
+                             "%s was begun with other text and cannot be "
+                             "resumed with this", trainer->out);
+}
+
 static ac_status compare_settings(const loading *l, const char *text, size_t n,
                                   const aci_trainer *trainer, ac_error *error)
 {
@@ -290,11 +335,14 @@ static ac_status compare_settings(const loading *l, const char *text, size_t n,
         json_decref(saved);
         return aci_platform_fail_memory(error, "the settings of a state");
     }
+    status = compare_text(saved, trainer, error);
     json_object_foreach(trainer->fingerprint, key, value) {
         const json_t *before = json_object_get(saved, key);
         char was[80], is[80];
 
-        if (json_equal(before, value))
+        if (status != AC_OK)
+            break;
+        if (json_equal(before, value) || strcmp(key, "files") == 0)
             continue;
         value_text(was, sizeof was, before);
         value_text(is, sizeof is, value);

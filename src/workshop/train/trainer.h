@@ -55,6 +55,7 @@ typedef struct aci_trainer {
     float **average;               /* per parameter; or NULL */
     aci_corpus_batch *batches;     /* [n_accumulate] */
     aci_train_counters counters;
+    json_t *files;                 /* what data was read, trainer_open.c */
     json_t *fingerprint;           /* what a resumed run must share */
     aci_line_log *log;
     int32_t has_weights;           /* the model given had some */

@@ -202,6 +202,38 @@ static ac_status read_one(aci_trainer *trainer, aci_corpus_reading *reading,
     return status;
 }
 
+/* More files than that are told apart only together. */
+enum { MOST_FILES = 256, MOST_NAME = 100 };
+
+static json_t *checksum_json(uint64_t sum)
+{
+    char text[17];
+
+    for (int i = 0; i < 16; i++)
+        text[i] = "0123456789abcdef"[sum >> (60 - 4 * i) & 15];
+    text[16] = '\0';
+    return json_string(text);
+}
+
+/* Behind how text is read, a file each: [name, checksum of all up to its end].
+ * So that a resumed run can say which file is another one. */
+static ac_status note_file(aci_trainer *trainer, const char *path,
+                           ac_error *error)
+{
+    size_t n = strlen(path);
+    uint64_t sum = aci_workshop_corpus_checksum(&trainer->data) ^
+                   3 * aci_workshop_corpus_checksum(&trainer->held_out);
+    json_t *name = json_string(path + (n > MOST_NAME ? n - MOST_NAME : 0));
+
+    if (name == NULL) /* cut within a character, or no UTF-8 */
+        name = json_sprintf("file %zu", json_array_size(trainer->files) + 1);
+    if (json_array_append_new(trainer->files,
+                              json_pack("[o, o]", name,
+                                        checksum_json(sum))) != 0)
+        return aci_platform_fail_memory(error, "a checksum");
+    return AC_OK;
+}
+
 static ac_status read_data(aci_trainer *trainer, ac_error *error)
 {
     const ac_training_options *o = &trainer->settings.given;
@@ -218,14 +250,22 @@ static ac_status read_data(aci_trainer *trainer, ac_error *error)
         reading.held_out = &trainer->held_out;
         reading.held_out_share = o->held_out_share;
     }
-    for (uint32_t i = 0; status == AC_OK && i < o->n_data; i++)
+    trainer->files = json_pack("[[s, f, i, i]]", "", (double)o->held_out_share,
+                               (int)o->documents, (int)o->n_context);
+    for (uint32_t i = 0; status == AC_OK && i < o->n_data; i++) {
         status = read_one(trainer, &reading, o->data[i], error);
+        if (status == AC_OK && i < MOST_FILES)
+            status = note_file(trainer, o->data[i], error);
+    }
     reading.train = &trainer->held_out;
     reading.held_out = NULL;
     reading.held_out_share = 0.0;
-    for (uint32_t i = 0; status == AC_OK && i < o->n_held_out; i++)
+    for (uint32_t i = 0; status == AC_OK && i < o->n_held_out; i++) {
         status = aci_workshop_corpus_read(&reading, o->held_out[i], 1.0,
                                           error);
+        if (status == AC_OK && o->n_data + i < MOST_FILES)
+            status = note_file(trainer, o->held_out[i], error);
+    }
     if (status == AC_OK && trainer->held_out.n_pieces == 0 &&
         (o->n_held_out > 0 || o->held_out_share > 0.0f))
         status = aci_platform_fail(error, AC_E_ARGUMENT,
@@ -254,13 +294,8 @@ static ac_status open_batches(aci_trainer *trainer, ac_error *error)
 static ac_status add_checksum(aci_trainer *trainer, const char *name,
                               uint64_t sum, ac_error *error)
 {
-    char text[17];
-
-    for (int i = 0; i < 16; i++)
-        text[i] = "0123456789abcdef"[sum >> (60 - 4 * i) & 15];
-    text[16] = '\0';
     if (json_object_set_new(trainer->fingerprint, name,
-                            json_string(text)) == 0)
+                            checksum_json(sum)) == 0)
         return AC_OK;
     return aci_platform_fail_memory(error, "a checksum");
 }
@@ -275,6 +310,9 @@ static ac_status take_fingerprint(aci_trainer *trainer, ac_error *error)
         return aci_platform_fail_memory(error, "a fingerprint");
     status = add_checksum(trainer, "data",
                           aci_workshop_corpus_checksum(&trainer->data), error);
+    if (status == AC_OK &&
+        json_object_set(trainer->fingerprint, "files", trainer->files) != 0)
+        status = aci_platform_fail_memory(error, "a fingerprint");
     if (status == AC_OK)
         status = add_checksum(trainer, "held_out data",
                               aci_workshop_corpus_checksum(&trainer->held_out),
@@ -405,4 +443,5 @@ void aci_workshop_trainer_close(aci_trainer *trainer)
     aci_workshop_corpus_free(&trainer->data);
     aci_tokenizer_close(trainer->tokenizer);
     json_decref(trainer->fingerprint);
+    json_decref(trainer->files);
 }
