@@ -617,9 +617,11 @@ typedef struct ac_compress_options {
     const char *plan_path;        /* JSON file of more variants, see
                                      docs/compression.md; NULL: none */
     uint64_t recovery_tokens;     /* on which each variant that lost quality is
-                                     trained, end to end; 0: 300,000 when a
-                                     variant keeps less, else none; or
-                                     AC_RECOVERY_NONE */
+                                     trained, end to end, at most; 0: 300,000
+                                     when a variant keeps less, else none; or
+                                     AC_RECOVERY_NONE. All rungs together are
+                                     2.25 times as many (docs/compression.md)
+                                     */
 } ac_compress_options;
 
 #define AC_COMPRESS_OPTIONS_INIT { sizeof(ac_compress_options), 0, 0, NULL, \

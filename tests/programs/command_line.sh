@@ -126,6 +126,29 @@ expect 2 train-tokenizer words.txt/other --data words.txt --quiet
 expect 3 train-tokenizer other --data words.txt bad.jsonl --quiet
 [ ! -e other ] || fail "a failed train-tokenizer left something"
 expect 3 outcomes z.zoo bad.jsonl o.jsonl --quiet
+# a run that is stopped while a variant is recovered says so and leaves nothing
+"$program" workflows generate --split train --count 200 --training \
+    --out lessons.jsonl > /dev/null 2>&1
+"$program" compress "$root/examples/models/base" stopped.zoo \
+    --variants int4-pruned --calibrate lessons.jsonl --calibration-tokens 8192 \
+    --recover 100000000 > out 2> err &
+child=$!
+i=0
+while [ $i -lt 600 ] && ! grep -q '^int4-pruned$' err; do
+    sleep 0.1
+    i=$((i + 1))
+done
+sleep 0.5
+began=$(date +%s)
+kill -TERM $child
+code=0
+wait $child || code=$?
+[ $code = 8 ] || fail "SIGTERM gave $code: $(cat err)"
+[ "$(($(date +%s) - began))" -le 5 ] || fail "SIGTERM took its time"
+grep -q '^stopping' err || fail "SIGTERM was not answered at once"
+grep -q 'stopped while int4-pruned was recovered; no zoo' err ||
+    fail "$(cat err)"
+[ ! -e stopped.zoo ] || fail "a run that was stopped left a zoo"
 printf 'garbage' > z.zoo/weights.acw
 expect 3 run z.zoo hello
 echo "ok $name"

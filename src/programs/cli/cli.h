@@ -137,6 +137,9 @@ int draw_frontier(const json_t *zoo, const char *path, const char *svg_path,
 void watch_interrupts(void);
 void cancel_on_interrupt(ac_session *session); /* NULL: none */
 bool was_interrupted(void);
+/* Said at once when it happens, where tidying up may take seconds; a constant
+ * that ends in a line break. */
+void announce_interrupt(const char *text);
 
 /* ---- opening ------------------------------------------------------------- */
 

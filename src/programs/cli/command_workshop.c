@@ -35,7 +35,8 @@ int command_compress(int argc, char **argv, const command *self)
         { "plan", ARGUMENT_TEXT, &options.plan_path, "FILE",
           "JSON file of more variants (docs/compression.md)" },
         { "recover", ARGUMENT_LARGE, &recover, "TOKENS",
-          "train what lost quality on so many; 0: do not (300000)" },
+          "train what lost quality end to end on so many at most; 0: do not "
+          "(300000)" },
         { "group", ARGUMENT_NUMBER, &options.group, "N",
           "weights per scale: 32, 64 or 128 (by size)" },
         { "predictor", ARGUMENT_TEXT, &options.predictor_path, "FILE",
@@ -66,6 +67,8 @@ int command_compress(int argc, char **argv, const command *self)
     options.on_progress = draw_progress;
     options.progress_user = &progress;
     options.on_log = progress.quiet ? NULL : print_log;
+    announce_interrupt("\nstopping; the step at hand is ended first (once "
+                       "more: at once)\n");
     status = ac_compress(words[0], words[1], &options, &error);
     end_progress(&progress);
     if (status != AC_OK)

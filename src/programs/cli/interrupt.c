@@ -2,9 +2,11 @@
 #include <signal.h>
 #include <stdatomic.h>
 #include <string.h>
+#include <unistd.h>
 
 #include "cli.h"
 
+static const char *volatile announcement;
 static volatile sig_atomic_t interrupted;
 static ac_session *_Atomic running;
 
@@ -12,6 +14,9 @@ static void on_signal(int number)
 {
     ac_session *session = atomic_load(&running);
 
+    if (announcement != NULL && interrupted == 0 &&
+        write(STDERR_FILENO, announcement, strlen(announcement)) < 0)
+        interrupted = 1; /* nobody to tell */
     interrupted = 1;
     ac_session_cancel(session); /* one atomic store: safe here */
     signal(number, SIG_DFL);    /* the second time it is meant */
@@ -26,6 +31,11 @@ void watch_interrupts(void)
     sigaction(SIGINT, &action, NULL);
     sigaction(SIGTERM, &action, NULL);
     signal(SIGPIPE, SIG_IGN);
+}
+
+void announce_interrupt(const char *text)
+{
+    announcement = text;
 }
 
 void cancel_on_interrupt(ac_session *session)

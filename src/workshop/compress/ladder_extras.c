@@ -2,6 +2,7 @@
  * by error feedback against what the matrix sees: columns of o and down the
  * beginning of their input's statistics, V what the layer's matrices see, U
  * what V makes of that. */
+#include <math.h>
 #include <stdio.h>
 #include <string.h>
 
@@ -188,8 +189,13 @@ ac_status aci_workshop_ladder_matrices(aci_extras_build *extras,
     packing_up p = { extras, student, work, order, plan, 0 };
     ac_status status = AC_OK;
 
-    for (; status == AC_OK && p.layer < work->shape->n_layer; p.layer++)
-        status = add_layer(&p, error);
+    for (; status == AC_OK && p.layer < work->shape->n_layer; p.layer++) {
+        status = aci_workshop_ladder_progress(
+            work, "codes", (uint64_t)p.layer,
+            (uint64_t)work->shape->n_layer, NAN, error);
+        if (status == AC_OK)
+            status = add_layer(&p, error);
+    }
     return status;
 }
 

@@ -48,8 +48,18 @@ static ac_status code_copy(aci_float_model *out, double *kl,
         status = aci_workshop_ladder_matrices(NULL, out, m->work,
                                               &m->plan->order, plan, error);
     if (status == AC_OK)
-        status = aci_workshop_school_judge(out, kl, &m->school, error);
+        status = aci_workshop_school_judge(out, kl, &m->school,
+                                           plan->recipe.name, error);
     return status;
+}
+
+/* Tokens that went through the whole model: a layer's by itself count by its
+ * share of the layers. */
+static uint64_t tokens_of(const aci_recover_report *report,
+                          const aci_ladder_work *work)
+{
+    return report->n_tokens[2] - report->n_tokens[1] +
+           report->n_tokens[1] / (uint64_t)work->shape->n_layer;
 }
 
 static void swap(aci_float_model *a, aci_float_model *b)
@@ -83,7 +93,7 @@ static ac_status teach_codes(ladder_making *m, aci_float_model *student,
         swap(student, &trained);
         swap(coded, &recoded);
     }
-    out->n_tokens += report.n_tokens[2];
+    out->n_tokens += tokens_of(&report, m->work);
     aci_workshop_floats_close(&trained);
     aci_workshop_floats_close(&recoded);
     return status;
@@ -117,7 +127,7 @@ static ac_status teach_and_code(ladder_making *m, aci_float_model *student,
     if (status != AC_OK)
         return status;
     out->kl_after = report.kl[2];
-    out->n_tokens += report.n_tokens[2];
+    out->n_tokens += tokens_of(&report, m->work);
     out->seconds = (double)(aci_platform_monotonic_nanoseconds() - began) *
                    1e-9;
     tell(m, &plan->recipe, out);

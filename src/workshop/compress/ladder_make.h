@@ -52,7 +52,11 @@ typedef struct aci_ladder_school {
     const aci_ladder_work *work;
     aci_float_model teacher;
     aci_corpus lessons, exam;  /* of different documents */
-    uint64_t n_tokens;         /* a variant is trained on; 0: none are */
+    uint64_t n_tokens;         /* a variant is trained on end to end at most;
+                                  0: none are. Before that each layer learns
+                                  by itself from an eighth of as many, six
+                                  times, and after its codes were chosen norms
+                                  and biases from half as many */
 } aci_ladder_school;
 
 ac_status aci_workshop_school_open(aci_ladder_school *out,
@@ -66,10 +70,10 @@ ac_status aci_workshop_school_enrol(aci_float_model *student,
                                     const aci_variant_plan *plan,
                                     const aci_model *model, ac_error *error);
 
-/* Divergence from the teacher on the exam. */
+/* Divergence from the teacher on the exam; `name` is told as progress. */
 ac_status aci_workshop_school_judge(aci_float_model *student, double *kl,
                                     aci_ladder_school *school,
-                                    ac_error *error);
+                                    const char *name, ac_error *error);
 
 /* Trains the student. `codes_are_fixed`: norms and biases alone. */
 ac_status aci_workshop_school_teach(aci_float_model *student,

@@ -205,31 +205,55 @@ ac_status aci_workshop_school_enrol(aci_float_model *student,
 typedef struct listener {
     const aci_ladder_work *work;
     const char *name;
+    uint64_t n_tokens, n_tokens_all; /* told last */
+    double kl;
 } listener;
 
-static int32_t listen(const aci_recover_progress *progress, void *user)
+static int32_t poll(void *user)
 {
     const listener *l = user;
 
-    return aci_workshop_ladder_progress(l->work, l->name, progress->n_tokens,
-                                        progress->n_tokens_all,
-                                        progress->held_out_kl, NULL) != AC_OK;
+    return aci_workshop_ladder_progress(l->work, l->name, l->n_tokens,
+                                        l->n_tokens_all, l->kl,
+                                        NULL) != AC_OK;
+}
+
+static int32_t listen(const aci_recover_progress *progress, void *user)
+{
+    listener *l = user;
+
+    l->n_tokens = progress->n_tokens;
+    l->n_tokens_all = progress->n_tokens_all;
+    l->kl = progress->held_out_kl;
+    return poll(l);
+}
+
+/* The caller of compress has no variant that could be as it was. */
+static ac_status stopped(ac_status status, const char *name, ac_error *error)
+{
+    if (status != AC_E_CANCELLED)
+        return status;
+    return aci_platform_fail(error, status,
+                             "it was stopped while %s was recovered; no zoo "
+                             "was made", name);
 }
 
 ac_status aci_workshop_school_judge(aci_float_model *student, double *kl,
                                     aci_ladder_school *school,
-                                    ac_error *error)
+                                    const char *name, ac_error *error)
 {
     aci_recover_teacher teacher = { .model = &school->teacher };
+    listener l = { school->work, name, 0, 0, NAN };
     aci_recover_options options = { .no_blocks = true, .no_end = true,
-                                    .judge_tokens = EXAM_TOKENS };
+                                    .judge_tokens = EXAM_TOKENS,
+                                    .on_poll = poll, .progress_user = &l };
     aci_recover_report report;
     ac_status status = aci_workshop_recover(
         school->work->memory, school->work->pool, &report, student, &teacher,
         &school->lessons, &school->exam, &options, error);
 
     *kl = report.kl[0];
-    return status;
+    return stopped(status, name, error);
 }
 
 ac_status aci_workshop_school_teach(aci_float_model *student,
@@ -239,15 +263,16 @@ ac_status aci_workshop_school_teach(aci_float_model *student,
                                     int codes_are_fixed, ac_error *error)
 {
     aci_recover_teacher teacher = { .model = &school->teacher };
-    listener l = { school->work, plan->recipe.name };
+    listener l = { school->work, plan->recipe.name, 0, 0, NAN };
     uint64_t n = school->n_tokens;
+    ac_status status;
     aci_recover_options options = {
         .end_tokens = codes_are_fixed ? n / 2 : n,
         .block_tokens = n / 8 > FEWEST_BLOCK_TOKENS ? n / 8
                                                     : FEWEST_BLOCK_TOKENS,
         .judge_tokens = EXAM_TOKENS,
         .seed = school->work->options->seed,
-        .on_progress = listen, .progress_user = &l
+        .on_progress = listen, .on_poll = poll, .progress_user = &l
     };
 
     if (options.block_tokens > 65536)
@@ -258,7 +283,8 @@ ac_status aci_workshop_school_teach(aci_float_model *student,
                                                   ACI_CHOOSE_BIASES;
         options.no_blocks = true;
     }
-    return aci_workshop_recover(school->work->memory, school->work->pool,
-                                report, student, &teacher, &school->lessons,
-                                &school->exam, &options, error);
+    status = aci_workshop_recover(school->work->memory, school->work->pool,
+                                  report, student, &teacher, &school->lessons,
+                                  &school->exam, &options, error);
+    return stopped(status, plan->recipe.name, error);
 }

@@ -37,6 +37,12 @@ double aci_workshop_recover_done(const aci_recovery *recovery, double work)
                           recovery->seconds_limit);
 }
 
+static ac_status stopped(ac_error *error)
+{
+    return aci_platform_fail(error, AC_E_CANCELLED,
+                             "recovery was stopped; the variant is as it was");
+}
+
 ac_status aci_workshop_recover_tell(aci_recovery *recovery,
                                     aci_recover_progress *progress,
                                     ac_error *error)
@@ -58,8 +64,17 @@ ac_status aci_workshop_recover_tell(aci_recovery *recovery,
     progress->held_out_kl = recovery->held_out_kl;
     if (o->on_progress(progress, o->progress_user) == 0)
         return AC_OK;
-    return aci_platform_fail(error, AC_E_CANCELLED,
-                             "recovery was stopped; the variant is as it was");
+    return stopped(error);
+}
+
+ac_status aci_workshop_recover_poll(const aci_recovery *recovery,
+                                    ac_error *error)
+{
+    const aci_recover_options *o = &recovery->options;
+
+    if (o->on_poll == NULL || o->on_poll(o->progress_user) == 0)
+        return AC_OK;
+    return stopped(error);
 }
 
 static uint32_t matrices_of(const aci_recovery *recovery, int32_t l,

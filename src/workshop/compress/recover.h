@@ -81,7 +81,9 @@ typedef struct aci_recover_options {
     uint64_t seed;               /* which text, in which order */
     /* Called after every step; nonzero stops: AC_E_CANCELLED. */
     int32_t (*on_progress)(const aci_recover_progress *progress, void *user);
-    void *progress_user;
+    /* The same between other batches, where there is nothing new to tell. */
+    int32_t (*on_poll)(void *user);
+    void *progress_user;         /* of both */
 } aci_recover_options;
 
 /* Held-out figures at three points: before, after the blocks, after the end to

@@ -103,6 +103,8 @@ static ac_status propagate(run *r, float *rows, const aci_float_model *model,
         float *at = rows_of(r, rows, &r->pieces[i]);
 
         status = aci_workshop_network_block(network, at, at, &batch, error);
+        if (status == AC_OK)
+            status = aci_workshop_recover_poll(r->recovery, error);
     }
     aci_workshop_network_free(network);
     return within(r, status, error);
@@ -156,6 +158,8 @@ static ac_status judge(double *out, const run *r, aci_network *network,
         status = aci_workshop_network_step(network, &loss, &n, &batch,
                                            &objective, 0.0f, error);
         sum += loss * scale_of(r, p);
+        if (status == AC_OK)
+            status = aci_workshop_recover_poll(r->recovery, error);
     }
     *out = sum / (double)r->n_kept;
     return status;

@@ -44,6 +44,10 @@ ac_status aci_workshop_recover_tell(aci_recovery *recovery,
                                     aci_recover_progress *progress,
                                     ac_error *error);
 
+/* Between batches that are not trained on: AC_E_CANCELLED likewise. */
+ac_status aci_workshop_recover_poll(const aci_recovery *recovery,
+                                    ac_error *error);
+
 /* ---- recover_judge.c ----------------------------------------------------- */
 
 ac_status aci_workshop_followed_open(aci_followed *out,

@@ -102,6 +102,8 @@ ac_status aci_workshop_recover_judge(double *kl, double *perplexity,
         status = judge_batch(&sum, network, followed, recovery, &batch.batch,
                              perplexity != NULL, error);
         n_tokens += (uint64_t)batch.batch.n_tokens;
+        if (status == AC_OK)
+            status = aci_workshop_recover_poll(recovery, error);
     }
     *kl = sum.kl / (double)sum.n;
     if (perplexity != NULL)
