@@ -161,7 +161,7 @@ START_TEST(the_number_of_threads_changes_nothing)
         aci_pool *mine;
         aci_algebra *of_mine;
         aci_dense_product p = { c, NULL, NULL, N, N, N, N, N, N,
-                                0, 1, 1.0, 0.0 };
+                                0, 1, 1.0, 0.0, 0, 0 };
         aci_solve s = { NULL, NULL, N, RIGHT, RIGHT, N, 0 };
 
         ck_assert(aci_platform_pool_create(&mine, &memory, threads, NULL) ==
@@ -481,7 +481,8 @@ START_TEST(what_is_not_a_number_is_refused)
 {
     double bad[4] = { 1.0, 0.0, INFINITY, 1.0 }, good[4] = { 1, 0, 0, 1 };
     double out[4] = { 9, 9, 9, 9 }, values[2];
-    aci_dense_product p = { out, good, bad, 2, 2, 2, 2, 2, 2, 0, 0, 1.0, 0.0 };
+    aci_dense_product p = { out, good, bad, 2, 2, 2, 2, 2, 2,
+                            0, 0, 1.0, 0.0, 0, 0 };
     aci_solve s = { good, bad, 2, 2, 2, 2, 0 };
     int64_t pivot = 5;
     int time;

@@ -145,8 +145,28 @@ static void product_block(void *argument, int64_t first, int64_t last,
         p.c += row * p.c_stride;
         p.a += p.a_transposed ? row : row * p.a_stride;
         p.m = part(p.m, BLOCK_ROWS, i);
+        if (p.c_symmetric)
+            p.n = row + p.m;
+        if (p.a_upper) {
+            p.a += p.a_transposed ? row * p.a_stride : row;
+            p.b += p.b_transposed ? row : row * p.b_stride;
+            p.k -= row;
+        }
         call->algebra->level->product(&call->algebra->lapack, &p);
     }
+}
+
+/* Below the diagonal to above it, in tiles that stay in the cache. */
+static void mirror(double *c, int64_t n, int64_t stride)
+{
+    enum { TILE = 32 };
+    int64_t top, left, i, j;
+
+    for (top = 0; top < n; top += TILE)
+        for (left = 0; left <= top; left += TILE)
+            for (i = top; i < n && i < top + TILE; i++)
+                for (j = left; j < i && j < left + TILE; j++)
+                    c[j * stride + i] = c[i * stride + j];
 }
 
 ac_status aci_workshop_product(aci_algebra *algebra, const aci_dense_product *p,
@@ -158,7 +178,8 @@ ac_status aci_workshop_product(aci_algebra *algebra, const aci_dense_product *p,
         p->n > INT32_MAX || p->k > INT32_MAX || p->c_stride > INT32_MAX ||
         p->a_stride > INT32_MAX || p->b_stride > INT32_MAX ||
         p->c_stride < p->n || p->a_stride < (p->a_transposed ? p->m : p->k) ||
-        p->b_stride < (p->b_transposed ? p->k : p->n))
+        p->b_stride < (p->b_transposed ? p->k : p->n) ||
+        (p->c_symmetric && p->m != p->n) || (p->a_upper && p->m > p->k))
         return aci_platform_fail(error, AC_E_ARGUMENT,
                                  "a product has impossible sizes");
     if (p->m == 0 || p->n == 0)
@@ -181,6 +202,8 @@ ac_status aci_workshop_product(aci_algebra *algebra, const aci_dense_product *p,
         return AC_OK;
     }
     run_blocks(algebra, product_block, &call, blocks(p->m, BLOCK_ROWS));
+    if (p->c_symmetric)
+        mirror(p->c, p->n, p->c_stride);
     return AC_OK;
 }
 
@@ -299,7 +322,7 @@ ac_status aci_workshop_cholesky(aci_algebra *algebra, double *a, int64_t n,
 static ac_status multiply_inverses(aci_algebra *algebra, double *a,
                                    const double *l, int64_t n, ac_error *error)
 {
-    aci_dense_product p = { a, l, l, n, n, n, n, n, n, 1, 0, 1.0, 0.0 };
+    aci_dense_product p = { a, l, l, n, n, n, n, n, n, 1, 0, 1.0, 0.0, 1, 1 };
 
     return aci_workshop_product(algebra, &p, error);
 }
@@ -307,7 +330,7 @@ static ac_status multiply_inverses(aci_algebra *algebra, double *a,
 ac_status aci_workshop_spd_inverse(aci_algebra *algebra, double *a, int64_t n,
                                    int64_t *pivot, ac_error *error)
 {
-    int64_t failed = -1, i, j;
+    int64_t failed = -1;
     double *l = NULL;
     ac_status status = check_size(n, error);
 
@@ -327,9 +350,6 @@ ac_status aci_workshop_spd_inverse(aci_algebra *algebra, double *a, int64_t n,
     aci_workshop_lapack_end(&algebra->lapack);
     clear_above_diagonal(l, n);
     status = multiply_inverses(algebra, a, l, n, error);
-    for (i = 0; i < n && status == AC_OK; i++)
-        for (j = 0; j < i; j++) /* blocks round alike only within a row */
-            a[j * n + i] = a[i * n + j];
 out:
     aci_platform_free(algebra->memory, l);
     return not_definite(status, failed, n, pivot, error);

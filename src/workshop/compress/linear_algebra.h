@@ -49,6 +49,10 @@ typedef struct aci_dense_product {
     int32_t a_transposed; /* a is stored [k, m] */
     int32_t b_transposed; /* b is stored [n, k] */
     double alpha, beta;
+    int32_t c_symmetric;  /* so is c, m = n: half of it is computed and copied
+                             to the other */
+    int32_t a_upper;      /* op(a) [m, k] is upper triangular: its zeros are
+                             left out */
 } aci_dense_product;
 
 ac_status aci_workshop_product(aci_algebra *algebra, const aci_dense_product *p,

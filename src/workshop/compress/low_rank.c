@@ -35,7 +35,7 @@ static ac_status times(aci_algebra *algebra, double *c, const double *a,
                        int32_t b_transposed, ac_error *error)
 {
     aci_dense_product p = { c, a, b, m, n, k, n, k, b_transposed ? k : n, 0,
-                            b_transposed, 1.0, 0.0 };
+                            b_transposed, 1.0, 0.0, 0, 0 };
 
     return aci_workshop_product(algebra, &p, error);
 }
@@ -176,7 +176,7 @@ static ac_status from_inputs(aci_low_rank *out, aci_algebra *algebra,
     double *a = h ? matrix(algebra, m, n) : NULL, *q = matrix(algebra, n, n);
     const double *factor = h ? a : w;
     aci_dense_product square = { q, factor, factor, n, n, m, n, n, n,
-                                 1, 0, 1.0, 0.0 };
+                                 1, 0, 1.0, 0.0, 1, 0 };
     ac_status status = AC_OK;
 
     *values = matrix(algebra, n, 1);

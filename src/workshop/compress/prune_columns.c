@@ -105,7 +105,7 @@ static ac_status couplings(double *a, aci_algebra *algebra, const double *c,
     int64_t n = in->n_in, units = n / in->width, i, j;
     double *gram = doubles(aci_workshop_algebra_memory(algebra), n, n);
     aci_dense_product p = { gram, w, w, n, n, in->n_out, n, n, n,
-                            1, 0, 1.0, 0.0 };
+                            1, 0, 1.0, 0.0, 1, 0 };
     ac_status status = gram ? aci_workshop_product(algebra, &p, error)
                             : no_memory(error);
 
@@ -144,13 +144,31 @@ static void sum_bias_losses(aci_pruning *out, const double *a)
     }
 }
 
+/* W L, a few columns at a time: rows of L before them are zero there. */
+static ac_status multiply_factor(aci_pruning *out, aci_algebra *algebra,
+                                 const double *w, ac_error *error)
+{
+    enum { COLUMNS = 512 };
+    int64_t n = out->n_in, first;
+    ac_status status = AC_OK;
+
+    for (first = 0; status == AC_OK && first < n; first += COLUMNS) {
+        int64_t some = n - first < COLUMNS ? n - first : COLUMNS;
+        aci_dense_product p = { out->added + first, w + first,
+                                out->factor + first * n + first, out->n_out,
+                                some, n - first, n, n, n, 0, 0, 1.0, 0.0,
+                                0, 0 };
+
+        status = aci_workshop_product(algebra, &p, error);
+    }
+    return status;
+}
+
 /* L, W L and the losses in the order found. */
 static ac_status factor(aci_pruning *out, aci_algebra *algebra,
                         const double *c, double *w, ac_error *error)
 {
     int64_t n = out->n_in, i, j, k;
-    aci_dense_product p = { out->added, w, out->factor, out->n_out, n, n,
-                            n, n, n, 0, 0, 1.0, 0.0 };
     ac_status status;
 
     for (i = 0; i < n; i++) {
@@ -164,7 +182,7 @@ static ac_status factor(aci_pruning *out, aci_algebra *algebra,
     widen(w, out->weights, out->n_out * n);
     status = aci_workshop_cholesky(algebra, out->factor, n, NULL, error);
     if (status == AC_OK)
-        status = aci_workshop_product(algebra, &p, error);
+        status = multiply_factor(out, algebra, w, error);
     if (status != AC_OK)
         return status;
     out->loss[out->n_units] = 0.0;

@@ -7,7 +7,8 @@
  *     W <- W - (W[:, P] inv(L)') T          M <- M - T' T
  *
  * which are products, so a round costs what a few multiplications do; one by
- * one it would be as many passes over M as there are neurons. */
+ * one it would be as many passes over M as there are neurons. What is gone is
+ * taken out of M and W, which get smaller from round to round. */
 #include <math.h>
 #include <string.h>
 
@@ -19,10 +20,11 @@ enum { ROUNDS = 8, FEW = 64 };
 typedef struct state {
     aci_algebra *algebra;
     aci_memory *memory;
-    int64_t n_out, n, width, n_units;
+    int64_t n_out, n, width, n_units; /* n: columns that are left */
     double *m;         /* [n, n] */
     double *w;         /* [n_out, n] */
     double *score;     /* [n_units] */
+    int32_t *place;    /* [n_units]: which unit of M's it is; -1: gone */
     int32_t *unit;     /* [n_left], those left, least score first */
     int64_t n_left;
 } state;
@@ -111,22 +113,22 @@ ac_status aci_workshop_prune_first_order(int32_t *removed, aci_memory *memory,
 static ac_status score_unit(state *s, int64_t u, double *block, double *rows,
                             ac_error *error)
 {
-    int64_t b = s->width, n = s->n, i, j;
+    int64_t b = s->width, n = s->n, at = s->place[u] * b, i, j;
     aci_solve solve = { rows, block, b, s->n_out, b, b, 1 };
     ac_status status;
 
     s->score[u] = 0.0;
     if (b == 1) {
         for (i = 0; i < s->n_out; i++)
-            s->score[u] += s->w[i * n + u] * s->w[i * n + u];
-        s->score[u] /= s->m[u * n + u];
+            s->score[u] += s->w[i * n + at] * s->w[i * n + at];
+        s->score[u] /= s->m[at * n + at];
         return AC_OK;
     }
     for (i = 0; i < b; i++)
-        memcpy(block + i * b, s->m + (u * b + i) * n + u * b,
+        memcpy(block + i * b, s->m + (at + i) * n + at,
                (size_t)b * sizeof *block);
     for (i = 0; i < s->n_out; i++)
-        memcpy(rows + i * b, s->w + i * n + u * b, (size_t)b * sizeof *rows);
+        memcpy(rows + i * b, s->w + i * n + at, (size_t)b * sizeof *rows);
     status = aci_workshop_cholesky(s->algebra, block, b, NULL, error);
     if (status == AC_OK)
         status = aci_workshop_triangular_solve(s->algebra, &solve, 0, error);
@@ -160,7 +162,52 @@ static ac_status score_all(state *s, ac_error *error)
 /* Column number i of the first `p` units. */
 static int64_t column(const state *s, int64_t i)
 {
-    return s->unit[i / s->width] * s->width + i % s->width;
+    return s->place[s->unit[i / s->width]] * s->width + i % s->width;
+}
+
+/* Columns of units that are gone out of n_rows rows, in place: what is written
+ * lies before what is read. `is_gone` by place. */
+static void close_gaps(double *a, const char *is_gone, int64_t n_rows,
+                       const state *s)
+{
+    int64_t b = s->width, i, u;
+    double *to = a;
+
+    for (i = 0; i < n_rows; i++)
+        for (u = 0; u < s->n / b; u++)
+            if (!is_gone[u]) {
+                memmove(to, a + i * s->n + u * b, (size_t)b * sizeof *to);
+                to += b;
+            }
+}
+
+/* The first n_gone units, no longer in s->unit, out of M and W. */
+static ac_status take_out(state *s, int64_t n_gone, ac_error *error)
+{
+    int64_t b = s->width, units = s->n / b, u, k = 0;
+    char *is_gone = aci_platform_alloc_zeroed(s->memory, (size_t)units, 1);
+    int32_t *shift = aci_platform_alloc_array(s->memory, (size_t)units,
+                                              sizeof *shift);
+
+    if (is_gone != NULL && shift != NULL) {
+        for (u = 0; u < n_gone; u++)
+            is_gone[s->place[s->unit[u]]] = 1;
+        for (u = 0; u < units; u++) {
+            shift[u] = is_gone[u] ? -1 : (int32_t)k;
+            if (!is_gone[u]) /* its rows of M, down over those gone */
+                memmove(s->m + k++ * b * s->n, s->m + u * b * s->n,
+                        (size_t)(b * s->n) * sizeof *s->m);
+        }
+        close_gaps(s->m, is_gone, k * b, s);
+        close_gaps(s->w, is_gone, s->n_out, s);
+        for (u = 0; u < s->n_units; u++)
+            if (s->place[u] >= 0)
+                s->place[u] = shift[s->place[u]];
+        s->n = k * b;
+    }
+    aci_platform_free(s->memory, is_gone);
+    aci_platform_free(s->memory, shift);
+    return is_gone != NULL && shift != NULL ? AC_OK : no_memory(error);
 }
 
 /* The first n_gone units leave M and W. */
@@ -176,9 +223,9 @@ static ac_status remove_units(state *s, int64_t n_gone, ac_error *error)
     aci_solve solve_t = { t, l, p, n, n, p, 0 };
     aci_solve solve_w = { wp, l, p, s->n_out, p, p, 1 };
     aci_dense_product of_w = { s->w, wp, t, s->n_out, n, p, n, p, n,
-                               0, 0, -1.0, 1.0 };
+                               0, 0, -1.0, 1.0, 0, 0 };
     aci_dense_product of_m = { s->m, t, t, n, n, p, n, n, n,
-                               1, 0, -1.0, 1.0 };
+                               1, 0, -1.0, 1.0, 1, 0 };
     ac_status status = l && t && wp ? AC_OK : no_memory(error);
 
     for (i = 0; i < p && status == AC_OK; i++) {
@@ -200,6 +247,8 @@ static ac_status remove_units(state *s, int64_t n_gone, ac_error *error)
         status = aci_workshop_product(s->algebra, &of_w, error);
     if (status == AC_OK)
         status = aci_workshop_product(s->algebra, &of_m, error);
+    if (status == AC_OK)
+        status = take_out(s, n_gone, error);
     s->unit += n_gone;
     s->n_left -= n_gone;
     aci_platform_free(s->memory, l);
@@ -232,11 +281,13 @@ ac_status aci_workshop_prune_second_order(int32_t *removed,
     step = (s.n_units + rounds - 1) / rounds;
     s.score = aci_platform_alloc_array(s.memory, (size_t)s.n_units,
                                        sizeof *s.score);
-    if (s.score == NULL)
-        return no_memory(error);
-    for (u = 0; u < s.n_units; u++)
-        removed[u] = (int32_t)u;
-    status = aci_workshop_spd_inverse(algebra, s.m, s.n, NULL, error);
+    s.place = aci_platform_alloc_array(s.memory, (size_t)s.n_units,
+                                       sizeof *s.place);
+    for (u = 0; s.place != NULL && u < s.n_units; u++)
+        removed[u] = s.place[u] = (int32_t)u;
+    status = s.score && s.place
+                 ? aci_workshop_spd_inverse(algebra, s.m, s.n, NULL, error)
+                 : no_memory(error);
     while (status == AC_OK) {
         status = score_all(&s, error);
         if (s.n_left <= step)
@@ -245,5 +296,6 @@ ac_status aci_workshop_prune_second_order(int32_t *removed,
             status = remove_units(&s, step, error);
     }
     aci_platform_free(s.memory, s.score);
+    aci_platform_free(s.memory, s.place);
     return status;
 }
