@@ -161,6 +161,49 @@ static ac_status fill_synthetic(making *m, const char *shape,
     return status;
 }
 
+/* With calibration it takes long, and what an interrupted run finished is taken
+ * up; what is quick and might be another's is not. */
+static ac_status open_folder(making *m, const char *zoo, ac_error *error)
+{
+    static const char *const quick[] = { ACI_ZOO_CARD, ACI_ZOO_EXTRAS,
+                                         ACI_ZOO_PREDICTOR };
+    ac_status status;
+
+    if (m->options.n_calibration == 0)
+        return aci_platform_folder_begin(&m->folder, &m->memory, zoo,
+                                         m->options.overwrite, error);
+    status = aci_platform_folder_take_up(&m->folder, &m->memory, zoo,
+                                         m->options.overwrite, error);
+    for (size_t i = 0; status == AC_OK && i < sizeof quick / sizeof *quick;
+         i++) {
+        char *path = aci_platform_join(&m->memory, m->folder, quick[i]);
+
+        if (path != NULL)
+            aci_platform_remove_file(path);
+        else
+            status = aci_platform_fail_memory(error, "a path");
+        aci_platform_free(&m->memory, path);
+    }
+    return status;
+}
+
+/* After a failure. Who stopped it may go on later; nothing else is worth the
+ * disk. */
+static void close_folder(making *m, ac_status status)
+{
+    if (m->folder == NULL)
+        return;
+    if (status != AC_E_CANCELLED ||
+        !aci_workshop_compress_is_begun(&m->memory, m->folder)) {
+        aci_platform_folder_abandon(&m->memory, m->folder);
+        return;
+    }
+    if (m->options.on_log != NULL)
+        m->options.on_log(AC_LOG_INFO, "what is finished is kept; the same "
+                          "command goes on from there", m->options.log_user);
+    aci_platform_folder_leave(&m->memory, m->folder);
+}
+
 ac_status ac_compress(const char *checkpoint, const char *zoo,
                       const ac_compress_options *options, ac_error *error)
 {
@@ -175,8 +218,7 @@ ac_status ac_compress(const char *checkpoint, const char *zoo,
         status = check_calibration(checkpoint, &m.options, error);
     if (status != AC_OK)
         return status;
-    status = aci_platform_folder_begin(&m.folder, &m.memory, zoo,
-                                       m.options.overwrite, error);
+    status = open_folder(&m, zoo, error);
     if (status == AC_OK)
         status = aci_platform_pool_create(&m.pool, &m.memory,
                                           m.options.n_threads, error);
@@ -192,7 +234,7 @@ ac_status ac_compress(const char *checkpoint, const char *zoo,
     if (status == AC_OK)
         status = aci_platform_folder_commit(&m.memory, m.folder, zoo, error);
     if (status != AC_OK)
-        aci_platform_folder_abandon(&m.memory, m.folder);
+        close_folder(&m, status);
     aci_platform_pool_free(m.pool);
     return status;
 }

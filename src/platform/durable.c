@@ -22,21 +22,26 @@ static size_t trimmed_length(const char *path)
     return n;
 }
 
-char *aci_platform_temporary_name(aci_memory *memory, const char *path,
-                                  size_t reserve_bytes)
+char *aci_platform_name_beside(aci_memory *memory, const char *path,
+                               const char *suffix, size_t reserve_bytes)
 {
-    size_t n = trimmed_length(path);
-    char suffix[32];
-    int n_suffix = snprintf(suffix, sizeof suffix, ".tmp-%ld",
-                            (long)getpid());
-    char *block = aci_platform_alloc(memory, reserve_bytes + n +
-                                                 (size_t)n_suffix + 1);
+    size_t n = trimmed_length(path), n_suffix = strlen(suffix);
+    char *block = aci_platform_alloc(memory, reserve_bytes + n + n_suffix + 1);
 
     if (block == NULL)
         return NULL;
     memcpy(block + reserve_bytes, path, n);
-    memcpy(block + reserve_bytes + n, suffix, (size_t)n_suffix + 1);
+    memcpy(block + reserve_bytes + n, suffix, n_suffix + 1);
     return block + reserve_bytes;
+}
+
+char *aci_platform_temporary_name(aci_memory *memory, const char *path,
+                                  size_t reserve_bytes)
+{
+    char suffix[32];
+
+    snprintf(suffix, sizeof suffix, ".tmp-%ld", (long)getpid());
+    return aci_platform_name_beside(memory, path, suffix, reserve_bytes);
 }
 
 ac_status aci_platform_open_parent(int *out, aci_memory *memory,

@@ -10,6 +10,9 @@
  * bytes in front of it (the block begins there); or NULL. */
 char *aci_platform_temporary_name(aci_memory *memory, const char *path,
                                   size_t reserve_bytes);
+/* The same with `suffix` in place of ".tmp-<pid>". */
+char *aci_platform_name_beside(aci_memory *memory, const char *path,
+                               const char *suffix, size_t reserve_bytes);
 
 /* Opens the directory that holds `path`: before the rename, so that nothing
  * but the disk can fail after it. */

@@ -94,4 +94,15 @@ ac_status aci_platform_folder_commit(aci_memory *memory, char *temporary,
                                      const char *path, ac_error *error);
 void aci_platform_folder_abandon(aci_memory *memory, char *temporary);
 
+/* The same as "<path>.unfinished", which a kill leaves and the next call finds
+ * as it was, but for files that were half written: work that takes hours is
+ * taken up again. `leave` ends it so. */
+ac_status aci_platform_folder_take_up(char **out_temporary, aci_memory *memory,
+                                      const char *path, bool overwrite,
+                                      ac_error *error);
+void aci_platform_folder_leave(aci_memory *memory, char *temporary);
+
+/* A directory and all that is in it; one that is not there is fine. */
+void aci_platform_remove_folder(const char *path);
+
 #endif

@@ -56,7 +56,7 @@ static void remove_inside(int directory)
     closedir(listing);
 }
 
-static void remove_tree(const char *path)
+void aci_platform_remove_folder(const char *path)
 {
     int directory = open(path, O_RDONLY | O_DIRECTORY | O_NOFOLLOW |
                                    O_CLOEXEC);
@@ -77,8 +77,33 @@ ac_status aci_platform_make_directory(const char *path, ac_error *error)
     return aci_platform_fail_errno(error, errno, "cannot create %s", path);
 }
 
-/* Makes the temporary directory, or takes over what a killed process left. */
-static ac_status make_locked(char *temporary, const char *path,
+/* Files in an open directory that a writer did not finish. Closes it. */
+static void remove_half_written(int directory)
+{
+    DIR *listing = fdopendir(directory);
+    struct dirent *entry;
+
+    if (listing == NULL) {
+        close(directory);
+        return;
+    }
+    while ((entry = readdir(listing)) != NULL) {
+        int inner = -1;
+
+        if (strstr(entry->d_name, ".tmp-") != NULL)
+            unlinkat(directory, entry->d_name, 0);
+        else if (entry->d_name[0] != '.')
+            inner = openat(directory, entry->d_name,
+                           O_RDONLY | O_DIRECTORY | O_NOFOLLOW | O_CLOEXEC);
+        if (inner >= 0)
+            remove_half_written(inner);
+    }
+    closedir(listing);
+}
+
+/* Makes the temporary directory, or takes over what a killed process left:
+ * empty, or with `keep` as it is. */
+static ac_status make_locked(char *temporary, const char *path, bool keep,
                              ac_error *error)
 {
     for (int attempt = 0; attempt < 16; attempt++) {
@@ -99,20 +124,24 @@ static ac_status make_locked(char *temporary, const char *path,
             return aci_platform_fail(error, AC_E_BUSY,
                                      "%s is being written by another", path);
         }
-        if (made) {
+        if (!made && keep)
+            remove_half_written(openat(directory, ".", O_RDONLY |
+                                                           O_DIRECTORY |
+                                                           O_CLOEXEC));
+        if (made || keep) {
             lock_of(temporary)->directory = directory;
             return AC_OK;
         }
-        remove_tree(temporary);
+        aci_platform_remove_folder(temporary);
         close(directory);
     }
     return aci_platform_fail_errno(error, errno, "cannot create %s",
                                    temporary);
 }
 
-ac_status aci_platform_folder_begin(char **out_temporary, aci_memory *memory,
-                                    const char *path, bool overwrite,
-                                    ac_error *error)
+static ac_status begin(char **out_temporary, aci_memory *memory,
+                       const char *path, bool overwrite, bool keep,
+                       ac_error *error)
 {
     struct stat status;
     ac_status result;
@@ -126,18 +155,35 @@ ac_status aci_platform_folder_begin(char **out_temporary, aci_memory *memory,
         return aci_platform_fail(error, AC_E_ARGUMENT,
                                  overwrite ? "%s is not a directory"
                                            : "%s exists already", path);
-    temporary = aci_platform_temporary_name(memory, path, sizeof(folder_lock));
+    temporary = keep ? aci_platform_name_beside(memory, path, ".unfinished",
+                                                sizeof(folder_lock))
+                     : aci_platform_temporary_name(memory, path,
+                                                   sizeof(folder_lock));
     if (temporary == NULL)
         return aci_platform_fail_memory(error, "a path");
     lock_of(temporary)->directory = -1;
     lock_of(temporary)->overwrite = overwrite;
-    result = make_locked(temporary, path, error);
+    result = make_locked(temporary, path, keep, error);
     if (result != AC_OK) {
         aci_platform_free(memory, lock_of(temporary));
         return result;
     }
     *out_temporary = temporary;
     return AC_OK;
+}
+
+ac_status aci_platform_folder_begin(char **out_temporary, aci_memory *memory,
+                                    const char *path, bool overwrite,
+                                    ac_error *error)
+{
+    return begin(out_temporary, memory, path, overwrite, false, error);
+}
+
+ac_status aci_platform_folder_take_up(char **out_temporary, aci_memory *memory,
+                                      const char *path, bool overwrite,
+                                      ac_error *error)
+{
+    return begin(out_temporary, memory, path, overwrite, true, error);
 }
 
 /* Swaps two names in two steps, for file systems that cannot in one. */
@@ -211,7 +257,13 @@ void aci_platform_folder_abandon(aci_memory *memory, char *temporary)
 {
     if (temporary == NULL)
         return;
-    remove_tree(temporary);
+    aci_platform_remove_folder(temporary);
+    close(lock_of(temporary)->directory);
+    aci_platform_free(memory, lock_of(temporary));
+}
+
+void aci_platform_folder_leave(aci_memory *memory, char *temporary)
+{
     close(lock_of(temporary)->directory);
     aci_platform_free(memory, lock_of(temporary));
 }

@@ -16,6 +16,9 @@ ac_status aci_workshop_compress(aci_memory *memory, aci_pool *pool,
                                 const ac_compress_options *options,
                                 ac_error *error);
 
+/* 1 when a stopped run left finished stages in `folder`. */
+int aci_workshop_compress_is_begun(aci_memory *memory, const char *folder);
+
 /* compress/: the same with random weights of a named shape
  * ("tiny", "smollm-135m", "llama-3.2-1b", "llama-3.1-8b"), seeded by
  * options->seed. The vocabulary is the shape's; the tokenizer is the caller's

@@ -177,7 +177,8 @@ void structural_zoo(aci_zoo_card *card, const char *path,
     ck_assert_int_eq(mkdir(path, 0777), 0);
     ck_assert_msg(aci_workshop_zoo_write(card, &structural_memory,
                                          structural_pool, path, shape,
-                                         &source, NULL, &error) == AC_OK,
+                                         &source, NULL, NULL, 0,
+                                         &error) == AC_OK,
                   "%s", error.message);
 }
 

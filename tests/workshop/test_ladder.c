@@ -340,19 +340,73 @@ static int32_t stop_at(const ac_progress *progress, void *user)
     return strcmp(progress->stage, user) == 0 && progress->done > 0;
 }
 
-START_TEST(cancelling_leaves_nothing)
+/* What stopped runs finished is taken up, and the zoo is that of a run which
+ * nobody stopped. */
+START_TEST(a_stopped_run_goes_on_where_it_was)
 {
-    static const char *const stages[] = { "order", "ranks", "int4-lowrank",
-                                          "int4-small" };
+    static const char *const stages[] = { "calibrate", "order", "ranks",
+                                          "quantize", "int4-lowrank",
+                                          "int4-pruned", "int4-small" };
     ac_compress_options options = ladder_options();
+    char whole[160], left[160];
+    ac_engine *engine;
 
+    snprintf(whole, sizeof whole, "%s/whole", zoo_folder);
+    snprintf(left, sizeof left, "%s.unfinished", zoo_path);
+    options.recovery_tokens = 4096;
+    make(whole, &options);
     options.on_progress = stop_at;
     for (size_t i = 0; i < sizeof stages / sizeof *stages; i++) {
         options.progress_user = (void *)(uintptr_t)stages[i];
         ck_assert_int_eq(ac_compress(MODEL, zoo_path, &options, &zoo_error),
                          AC_E_CANCELLED);
-        ck_assert_int_eq(n_files(zoo_folder), 0);
+        ck_assert_int_eq(n_files(zoo_folder), 2);
+        ck_assert(ac_open(&engine, left, NULL, NULL) != AC_OK);
+        ck_assert(ac_open(&engine, zoo_path, NULL, NULL) != AC_OK);
     }
+    options.on_progress = NULL;
+    make(zoo_path, &options);
+    ck_assert_int_eq(n_files(zoo_folder), 2);
+    ck_assert_int_eq(n_files(zoo_path), n_files(whole));
+    assert_same(whole, zoo_path, "weights.acw");
+    assert_same(whole, zoo_path, "extras.acw");
+}
+END_TEST
+
+/* Other options, and files that were damaged meanwhile, are other work. */
+START_TEST(other_work_is_not_taken_up)
+{
+    static const char *const damaged[] = { "calibration.acc", "order.stage",
+                                           "weights.stage",
+                                           "int4-lowrank.stage" };
+    ac_compress_options options = ladder_options();
+    char whole[160], path[256];
+
+    snprintf(whole, sizeof whole, "%s/whole", zoo_folder);
+    make(whole, &options);
+    options.on_progress = stop_at;
+    options.progress_user = (void *)(uintptr_t)"int4-small";
+    options.calibration_tokens = 2048; /* the whole has 4096 */
+    ck_assert_int_eq(ac_compress(MODEL, zoo_path, &options, &zoo_error),
+                     AC_E_CANCELLED);
+    options.calibration_tokens = 4096;
+    ck_assert_int_eq(ac_compress(MODEL, zoo_path, &options, &zoo_error),
+                     AC_E_CANCELLED);
+    for (size_t i = 0; i < sizeof damaged / sizeof *damaged; i++) {
+        FILE *file;
+
+        snprintf(path, sizeof path, "%s.unfinished/stages/%s", zoo_path,
+                 damaged[i]);
+        file = fopen(path, "r+");
+        ck_assert_msg(file != NULL, "%s", path);
+        ck_assert_int_eq(fseek(file, -5, SEEK_END), 0);
+        fputc(0x5A, file);
+        fclose(file);
+    }
+    options.on_progress = NULL;
+    make(zoo_path, &options);
+    assert_same(whole, zoo_path, "weights.acw");
+    assert_same(whole, zoo_path, "extras.acw");
 }
 END_TEST
 
@@ -401,7 +455,8 @@ Suite *test_ladder_suite(void)
     tcase_add_test(tcase, recovery_lowers_the_divergence_at_any_thread_count);
     tcase_add_test(tcase, ladders_need_calibration);
     tcase_add_test(tcase, bad_plans_are_named);
-    tcase_add_test(tcase, cancelling_leaves_nothing);
+    tcase_add_test(tcase, a_stopped_run_goes_on_where_it_was);
+    tcase_add_test(tcase, other_work_is_not_taken_up);
     tcase_add_test(tcase, a_full_disk_leaves_nothing);
     tcase_add_test(tcase, little_memory_leaves_nothing);
     suite_add_tcase(suite, tcase);

@@ -148,6 +148,53 @@ START_TEST(products_are_sums_of_products)
 }
 END_TEST
 
+/* A' A, the half that is computed and the other; A' upper or not. */
+static void check_symmetric(int64_t n, int64_t k, int is_upper)
+{
+    aci_dense_product p = { .m = n, .n = n, .k = k, .alpha = -0.5,
+                            .beta = is_upper ? 0.0 : 1.0, .a_transposed = 1,
+                            .c_stride = n + 1, .a_stride = n + 3,
+                            .b_stride = n + 3, .c_symmetric = 1,
+                            .a_upper = is_upper };
+    double *a = filled(k * (n + 3), 1), *c = filled(n * (n + 1), 0);
+    int64_t i, j, r;
+
+    for (i = 0; is_upper && i < k; i++)
+        for (j = i + 1; j < n; j++)
+            a[i * (n + 3) + j] = 0.0;
+    for (i = 0; i < n; i++)
+        for (j = 0; j < n; j++)
+            c[i * (n + 1) + j] = (double)(i + j);
+    p.c = c;
+    p.a = p.b = a;
+    ck_assert_int_eq(aci_workshop_product(algebra, &p, NULL), AC_OK);
+    for (i = 0; i < n; i++)
+        for (j = 0; j < n; j++) {
+            long double sum = 0.0;
+
+            for (r = 0; r < k; r++)
+                sum += (long double)a[r * (n + 3) + i] * a[r * (n + 3) + j];
+            sum = -0.5L * sum + (is_upper ? 0.0L : (long double)(i + j));
+            ck_assert_double_eq_tol(c[i * (n + 1) + j], (double)sum,
+                                    1e-13 * (1.0 + (double)k));
+            ck_assert(c[i * (n + 1) + j] == c[j * (n + 1) + i]);
+        }
+    free(a);
+    free(c);
+}
+
+START_TEST(symmetric_and_triangular_products_leave_nothing_out)
+{
+    if (!open_level(_i))
+        return;
+    check_symmetric(1, 1, 0);
+    check_symmetric(200, 70, 0);
+    check_symmetric(67, 67, 1);
+    check_symmetric(200, 211, 1);
+    close_level();
+}
+END_TEST
+
 START_TEST(the_number_of_threads_changes_nothing)
 {
     enum { N = 300, RIGHT = 150 };
@@ -576,6 +623,8 @@ Suite *test_linear_algebra_suite(void)
     TCase *tc = tcase_create("linear_algebra");
 
     tcase_add_loop_test(tc, products_are_sums_of_products, 0, 2);
+    tcase_add_loop_test(
+        tc, symmetric_and_triangular_products_leave_nothing_out, 0, 2);
     tcase_add_loop_test(tc, the_number_of_threads_changes_nothing, 0, 2);
     tcase_add_loop_test(tc, a_factor_known_by_hand, 0, 2);
     tcase_add_loop_test(tc, the_failing_pivot_is_named, 0, 2);

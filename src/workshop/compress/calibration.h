@@ -91,6 +91,8 @@ typedef struct aci_calibration_request {
     uint64_t n_tokens;        /* at most; 0: ACI_CALIBRATION_TOKENS */
     const char *path;         /* the calibration's file: opened when it is
                                  there, else made */
+    int32_t replace;          /* 1: a file that is damaged, or of another model
+                                 or text, is made anew */
     ac_progress_callback on_progress; /* NULL: none; non-zero stops */
     void *progress_user;
     ac_log_callback on_log;   /* told what it will take before it starts */

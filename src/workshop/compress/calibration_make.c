@@ -480,6 +480,7 @@ ac_status aci_workshop_calibration_make(aci_calibration **out,
                                         ac_error *error)
 {
     pass *p = aci_platform_alloc_zeroed(memory, 1, sizeof *p);
+    int is_kept = 0;
     ac_status status;
 
     *out = NULL;
@@ -494,8 +495,15 @@ ac_status aci_workshop_calibration_make(aci_calibration **out,
         request->checkpoint);
     status = take_text(p, error);
     if (status == AC_OK && aci_platform_is_file(request->path)) {
-        status = reuse(out, p, error);
-    } else if (status == AC_OK) {
+        status = reuse(out, p, request->replace ? NULL : error);
+        is_kept = status == AC_OK || !request->replace;
+        if (!is_kept) {
+            say(p, AC_LOG_WARNING, "calibration: the unfinished run's is of "
+                "another model or text, or damaged; made anew");
+            status = AC_OK;
+        }
+    }
+    if (status == AC_OK && !is_kept) {
         status = run(p, error);
         if (status == AC_OK)
             status = aci_workshop_calibration_open(out, memory, request->path,

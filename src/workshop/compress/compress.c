@@ -4,6 +4,7 @@
 #include <string.h>
 
 #include "model/checkpoint.h"
+#include "platform/checksum.h"
 #include "platform/clock.h"
 #include "platform/error.h"
 #include "workshop/compress/ladder_make.h"
@@ -30,6 +31,7 @@ typedef struct quantizer {
     uint64_t began_nanoseconds;
     aci_matrix_feedback calibrated; /* all zero without calibration */
     const aci_unit_order *order; /* NULL: as in the checkpoint */
+    aci_stages stages;         /* with calibration */
 } quantizer;
 
 static ac_status check_tensor(const quantizer *work, const aci_tensor *tensor,
@@ -219,6 +221,21 @@ static ac_status check_ladder(const ac_compress_options *options,
                              "recovery, need calibration text");
 }
 
+/* Everything that later stages depend on. */
+static uint64_t first_key(const quantizer *work)
+{
+    const aci_calibration *calibration = work->calibrated.calibration;
+    const char *level = aci_workshop_algebra_level(work->calibrated.algebra);
+    const uint64_t numbers[] = { calibration->model_checksum,
+                                 calibration->data_checksum,
+                                 calibration->n_tokens, work->group };
+    uint64_t key = aci_platform_checksum(AC_VERSION_STRING,
+                                         strlen(AC_VERSION_STRING), 0);
+
+    key = aci_platform_checksum(level, strlen(level), key);
+    return aci_platform_checksum(numbers, sizeof numbers, key);
+}
+
 static ac_status make_zoo(quantizer *work, aci_zoo_card *card, aci_pool *pool,
                           const aci_ladder *ladder, const char *folder,
                           const ac_compress_options *options,
@@ -233,19 +250,25 @@ static ac_status make_zoo(quantizer *work, aci_zoo_card *card, aci_pool *pool,
     aci_ladder_work ladder_work = {
         work->memory, pool, work->checkpoint, shape,
         work->calibrated.calibration, work->calibrated.algebra, options,
-        work->group, work->began_nanoseconds
+        work->group, work->began_nanoseconds, &work->stages, 0
     };
     aci_ladder_plan plan = { .memory = work->memory };
+    int is_calibrated = work->calibrated.calibration != NULL;
     ac_status status = AC_OK;
 
+    if (is_calibrated)
+        ladder_work.key = first_key(work);
     if (has_ladder) {
-        status = aci_workshop_ladder_plan(&plan, &ladder_work, ladder, error);
+        status = aci_workshop_ladder_plan_stage(&plan, &ladder_work, ladder,
+                                                error);
         work->order = work->calibrated.order = &plan.order;
     }
     list_plain(card, ladder);
     if (status == AC_OK)
-        status = aci_workshop_zoo_write(card, work->memory, pool, folder,
-                                        shape, &source, options, error);
+        status = aci_workshop_zoo_write(
+            card, work->memory, pool, folder, shape, &source, options,
+            is_calibrated ? &work->stages : NULL,
+            aci_workshop_ladder_store_key(&ladder_work, work->order), error);
     if (status == AC_OK && has_ladder)
         status = aci_workshop_ladder_make(card, &ladder_work, &plan, folder,
                                           error);
@@ -296,9 +319,12 @@ ac_status aci_workshop_compress(aci_memory *memory, aci_pool *pool,
     if (status == AC_OK && is_ladder(&ladder, options))
         status = check_ladder(options, error);
     if (status == AC_OK && calibrated)
+        status = aci_workshop_stages_open(&work.stages, memory, folder,
+                                          options, error);
+    if (status == AC_OK && calibrated)
         status = aci_workshop_matrix_feedback_open(&work.calibrated, memory,
                                                    pool, checkpoint, folder,
-                                                   options, error);
+                                                   &work.stages, error);
     if (status == AC_OK)
         status = allocate_scratch(&work, shape, calibrated, error);
     if (status == AC_OK) {
@@ -307,7 +333,15 @@ ac_status aci_workshop_compress(aci_memory *memory, aci_pool *pool,
     }
     free_scratch(&work);
     aci_workshop_matrix_feedback_close(&work.calibrated);
+    aci_workshop_stages_close(&work.stages);
+    if (status == AC_OK)
+        aci_workshop_stages_remove(memory, folder);
     aci_model_card_clear(card, memory);
     aci_platform_free(memory, card);
     return status;
+}
+
+int aci_workshop_compress_is_begun(aci_memory *memory, const char *folder)
+{
+    return aci_workshop_stages_any(memory, folder);
 }

@@ -183,6 +183,76 @@ ac_status aci_workshop_extras_low_rank(aci_extras_build *build,
     return end_entry(build, entry, parts, error);
 }
 
+static int is_whole(const aci_extras_header *header, const aci_mapping *file,
+                    const aci_extras_build *build)
+{
+    return memcmp(header->magic, ACI_EXTRAS_MAGIC, sizeof header->magic) ==
+               0 &&
+           header->header_checksum ==
+               aci_platform_checksum(
+                   header, offsetof(aci_extras_header, header_checksum), 0) &&
+           header->file_bytes == file->size && header->group == build->group &&
+           header->directory_offset + header->directory_bytes ==
+               file->size &&
+           header->directory_bytes ==
+               header->n_entries * sizeof(aci_extras_entry) &&
+           header->directory_checksum ==
+               aci_platform_checksum(file->data + header->directory_offset,
+                                     (size_t)header->directory_bytes, 0);
+}
+
+static ac_status append_entry(aci_extras_build *build,
+                              const aci_extras_entry *from,
+                              const uint8_t *data, ac_error *error)
+{
+    const void *parts[ACI_N_EXTRA_PARTS];
+    char variant[sizeof from->variant + 1] = "";
+    char tensor[sizeof from->tensor + 1] = "";
+    aci_extras_entry *entry;
+    ac_status status;
+
+    memcpy(variant, from->variant, sizeof from->variant);
+    memcpy(tensor, from->tensor, sizeof from->tensor);
+    status = begin_entry(&entry, build, variant, tensor, error);
+    if (status != AC_OK)
+        return status;
+    *entry = *from;
+    for (int i = 0; i < ACI_N_EXTRA_PARTS; i++)
+        parts[i] = data + from->offset[i];
+    status = end_entry(build, entry, parts, error);
+    for (int i = 0; status == AC_OK && i < ACI_N_EXTRA_PARTS; i++)
+        if (entry->checksum[i] != from->checksum[i])
+            status = aci_platform_fail(error, AC_E_CHECKSUM,
+                                       "%s of %s had changed on the disk",
+                                       tensor, variant);
+    return status;
+}
+
+ac_status aci_workshop_extras_append(aci_extras_build *build,
+                                     const char *path, ac_error *error)
+{
+    aci_mapping file = { NULL, 0 };
+    aci_extras_header header;
+    aci_extras_entry entry;
+    ac_status status = aci_platform_map(&file, path, error);
+
+    if (status != AC_OK)
+        return status;
+    memset(&header, 0, sizeof header);
+    if (file.size >= sizeof header)
+        memcpy(&header, file.data, sizeof header);
+    if (!is_whole(&header, &file, build))
+        status = aci_platform_fail(error, AC_E_FORMAT,
+                                   "%s was no file of extras", path);
+    for (uint32_t i = 0; status == AC_OK && i < header.n_entries; i++) {
+        memcpy(&entry, file.data + header.directory_offset +
+                           i * sizeof entry, sizeof entry);
+        status = append_entry(build, &entry, file.data, error);
+    }
+    aci_platform_unmap(&file);
+    return status;
+}
+
 /* ---- the file ------------------------------------------------------------ */
 
 ac_status aci_workshop_extras_open(aci_extras_build **out, aci_memory *memory,

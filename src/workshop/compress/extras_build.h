@@ -75,6 +75,11 @@ ac_status aci_workshop_extras_low_rank(aci_extras_build *build,
                                        const aci_packed *u,
                                        const aci_packed *v, ac_error *error);
 
+/* All that another file of extras holds, as it is there. AC_E_FORMAT for one
+ * that this file did not write. */
+ac_status aci_workshop_extras_append(aci_extras_build *build,
+                                     const char *path, ac_error *error);
+
 /* Writes the directory and the header and puts the file into its place; the
  * build is gone when that succeeds. `out` is what zoo.json repeats. */
 ac_status aci_workshop_extras_commit(aci_store_built *out,

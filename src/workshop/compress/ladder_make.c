@@ -13,10 +13,18 @@ typedef struct ladder_making {
     const aci_ladder_plan *plan;
     aci_zoo_card *card;
     aci_model *model;          /* the store, opened with its plain card */
-    aci_extras_build *extras;
+    aci_extras_build *extras;  /* of the variant at hand; at the end of all */
     aci_ladder_school school;
-    int32_t n_owned;           /* tensors added */
+    int32_t n_owned;           /* tensors of the variant at hand */
+    char has_own[AC_MAX_VARIANTS];
+    int32_t n_owned_all;
 } ladder_making;
+
+/* What is kept of a finished variant; its tensors are a file beside. */
+typedef struct made_variant {
+    aci_recovered recovered;
+    int64_t n_owned;
+} made_variant;
 
 /* int8 loses next to nothing; what keeps less, or reads int4, is trained. */
 static int is_taught(const ladder_making *m, const aci_recipe *recipe)
@@ -138,16 +146,12 @@ static ac_status make_variant(ladder_making *m, int32_t number,
                               ac_error *error)
 {
     const aci_variant_plan *plan = &m->plan->variants[number];
-    int taught = is_taught(m, &plan->recipe);
     aci_float_model student;
-    ac_status status;
+    ac_status status = aci_workshop_ladder_student(
+        &student, m->work, &m->plan->order, plan, error);
 
-    if (!taught && !aci_workshop_recipe_is_structural(&plan->recipe))
-        return AC_OK;
-    status = aci_workshop_ladder_student(&student, m->work, &m->plan->order,
-                                         plan, error);
     if (status == AC_OK)
-        status = taught
+        status = is_taught(m, &plan->recipe)
                      ? teach_and_code(m, &student, plan,
                                       &m->card->recovered[number], error)
                      : aci_workshop_ladder_matrices(m->extras, &student,
@@ -160,6 +164,84 @@ static ac_status make_variant(ladder_making *m, int32_t number,
         status = aci_workshop_ladder_vectors(m->extras, &student, plan,
                                              m->model, &m->n_owned, error);
     aci_workshop_floats_close(&student);
+    return status;
+}
+
+/* The variant into a file of its own, and that it is finished. */
+static ac_status keep_variant(ladder_making *m, int32_t number,
+                              const char *path, uint64_t key, ac_error *error)
+{
+    const char *name = m->plan->variants[number].recipe.name;
+    made_variant made;
+    aci_store_built built;
+    ac_status status = aci_workshop_extras_open(
+        &m->extras, m->work->memory, path, m->work->group, error);
+
+    m->n_owned = 0;
+    if (status == AC_OK)
+        status = make_variant(m, number, error);
+    if (status == AC_OK && m->n_owned > 0) {
+        status = aci_workshop_extras_commit(&built, m->extras,
+                                            m->card->weights_checksum, error);
+        if (status == AC_OK)
+            m->extras = NULL;
+    }
+    aci_workshop_extras_abandon(m->extras);
+    m->extras = NULL;
+    memset(&made, 0, sizeof made);
+    made.recovered = m->card->recovered[number];
+    made.n_owned = m->n_owned;
+    if (status == AC_OK)
+        status = aci_workshop_stage_put(m->work->stages, name, key, &made,
+                                        sizeof made, error);
+    return status;
+}
+
+/* Made, or taken up as an interrupted run made it. */
+static ac_status find_variant(ladder_making *m, int32_t number,
+                              ac_error *error)
+{
+    const aci_recipe *recipe = &m->plan->variants[number].recipe;
+    uint64_t key = aci_workshop_ladder_variant_key(m->work, m->plan, number);
+    made_variant made;
+    char *path;
+    ac_status status = AC_OK;
+
+    if (!is_taught(m, recipe) && !aci_workshop_recipe_is_structural(recipe))
+        return AC_OK;
+    path = aci_workshop_stage_path(m->work->stages, recipe->name, ".acw");
+    if (path == NULL)
+        return aci_platform_fail_memory(error, "a path");
+    if (aci_workshop_stage_take(&made, m->work->stages, recipe->name, key,
+                                sizeof made) &&
+        (made.n_owned == 0 || aci_platform_is_file(path))) {
+        m->card->recovered[number] = made.recovered;
+        m->n_owned = (int32_t)made.n_owned;
+    } else {
+        status = keep_variant(m, number, path, key, error);
+    }
+    m->has_own[number] = m->n_owned > 0;
+    m->n_owned_all += m->n_owned;
+    aci_platform_free(m->work->memory, path);
+    return status;
+}
+
+/* What variants own, of all of them, into one file. */
+static ac_status join(ladder_making *m, const char *extras, ac_error *error)
+{
+    ac_status status = aci_workshop_extras_open(
+        &m->extras, m->work->memory, extras, m->work->group, error);
+
+    for (int32_t i = 0; status == AC_OK && i < m->plan->n; i++) {
+        char *path = aci_workshop_stage_path(
+            m->work->stages, m->plan->variants[i].recipe.name, ".acw");
+
+        if (path == NULL)
+            return aci_platform_fail_memory(error, "a path");
+        if (m->has_own[i])
+            status = aci_workshop_extras_append(m->extras, path, error);
+        aci_platform_free(m->work->memory, path);
+    }
     return status;
 }
 
@@ -196,7 +278,7 @@ static ac_status commit(ladder_making *m, const char *folder, ac_error *error)
                            ? list_variants(m, error)
                            : aci_platform_fail_memory(error, "a path");
 
-    if (status == AC_OK && m->n_owned > 0) {
+    if (status == AC_OK && m->n_owned_all > 0) {
         status = aci_workshop_extras_commit(&built, m->extras,
                                             m->card->weights_checksum, error);
         if (status == AC_OK)
@@ -234,18 +316,20 @@ ac_status aci_workshop_ladder_make(aci_zoo_card *card,
 {
     ladder_making m = { .work = work, .plan = plan, .card = card };
     char *path = aci_platform_join(work->memory, folder, ACI_ZOO_EXTRAS);
-    ac_status status = path != NULL
+    char *card_path = aci_platform_join(work->memory, folder, ACI_ZOO_CARD);
+    ac_status status = path != NULL && card_path != NULL
                            ? aci_model_open(&m.model, work->memory, folder, 0,
                                             error)
                            : aci_platform_fail_memory(error, "a path");
 
-    if (status == AC_OK)
-        status = aci_workshop_extras_open(&m.extras, work->memory, path,
-                                          work->group, error);
+    if (status == AC_OK) /* unfinished, it is no zoo */
+        aci_platform_remove_file(card_path);
     if (status == AC_OK)
         status = aci_workshop_school_open(&m.school, work, folder, error);
     for (int32_t i = 0; status == AC_OK && i < plan->n; i++)
-        status = make_variant(&m, i, error);
+        status = find_variant(&m, i, error);
+    if (status == AC_OK)
+        status = join(&m, path, error);
     if (status == AC_OK)
         status = commit(&m, folder, error);
     if (status == AC_OK)
@@ -254,5 +338,6 @@ ac_status aci_workshop_ladder_make(aci_zoo_card *card,
     aci_workshop_school_close(&m.school);
     aci_model_close(m.model);
     aci_platform_free(work->memory, path);
+    aci_platform_free(work->memory, card_path);
     return status;
 }

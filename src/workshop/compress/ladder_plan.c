@@ -299,6 +299,10 @@ static ac_status consider(factored *list, aci_rank_choice *choices,
         aci_workshop_low_rank_free(&f->factors);
         return AC_OK;
     }
+    /* What it loses is enough here; all layers' factors are gigabytes. */
+    aci_platform_free(f->factors.memory, f->factors.left);
+    aci_platform_free(f->factors.memory, f->factors.right);
+    f->factors.left = f->factors.right = NULL;
     f->rank = (is_o ? plan->rank_o : plan->rank_qkv) + layer;
     rank_choice(&choices[*n], &f->factors);
     *n += 1;

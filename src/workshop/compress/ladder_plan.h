@@ -11,6 +11,7 @@
 #include "workshop/compress/ladder_recipe.h"
 #include "workshop/compress/linear_algebra.h"
 #include "workshop/compress/low_rank.h"
+#include "workshop/compress/stages.h"
 #include "workshop/compress/unit_order.h"
 
 /* What the making of a ladder works with; all of it lent. */
@@ -24,6 +25,8 @@ typedef struct aci_ladder_work {
     const ac_compress_options *options;
     uint32_t group;
     uint64_t began_nanoseconds;
+    const aci_stages *stages;
+    uint64_t key;          /* of model, text, group and what computes */
 } aci_ladder_work;
 
 typedef struct aci_variant_plan {
@@ -48,6 +51,20 @@ ac_status aci_workshop_ladder_plan(aci_ladder_plan *out,
                                    const aci_ladder_work *work,
                                    const aci_ladder *ladder, ac_error *error);
 void aci_workshop_ladder_plan_close(aci_ladder_plan *plan);
+
+/* ---- ladder_stage.c: finished stages of a ladder ------------------------- */
+
+/* The plan as an interrupted run found it, or as it is found now and kept. */
+ac_status aci_workshop_ladder_plan_stage(aci_ladder_plan *out,
+                                         const aci_ladder_work *work,
+                                         const aci_ladder *ladder,
+                                         ac_error *error);
+/* Of a store in that order, and of one variant beside it. */
+uint64_t aci_workshop_ladder_store_key(const aci_ladder_work *work,
+                                       const aci_unit_order *order);
+uint64_t aci_workshop_ladder_variant_key(const aci_ladder_work *work,
+                                         const aci_ladder_plan *plan,
+                                         int32_t variant);
 
 /* ---- ladder_layer.c: what both passes read ------------------------------- */
 

@@ -9,7 +9,8 @@
 
 static ac_status calibrate(aci_matrix_feedback *m, aci_pool *pool,
                            const aci_checkpoint *checkpoint,
-                           const char *folder, ac_error *error)
+                           const char *folder, const aci_stages *stages,
+                           ac_error *error)
 {
     const ac_compress_options *options = m->options;
     aci_calibration_request request = {
@@ -25,11 +26,15 @@ static ac_status calibrate(aci_matrix_feedback *m, aci_pool *pool,
     };
     aci_tokenizer *tokenizer = NULL;
     char *file = aci_platform_join(m->memory, folder, ACI_ZOO_TOKENIZER);
+    char *own_file = NULL;
     ac_status status;
 
-    if (request.path == NULL)
-        request.path = m->own_file = aci_platform_join(m->memory, folder,
-                                                       "calibration.acc");
+    if (request.path == NULL) {
+        request.path = own_file = aci_workshop_stage_path(stages,
+                                                          "calibration",
+                                                          ".acc");
+        request.replace = 1;
+    }
     if (file == NULL || request.path == NULL)
         status = aci_platform_fail_memory(error, "a path");
     else
@@ -40,6 +45,7 @@ static ac_status calibrate(aci_matrix_feedback *m, aci_pool *pool,
                                                pool, &request, error);
     aci_tokenizer_close(tokenizer);
     aci_platform_free(m->memory, file);
+    aci_platform_free(m->memory, own_file);
     return status;
 }
 
@@ -69,19 +75,19 @@ ac_status aci_workshop_matrix_feedback_open(aci_matrix_feedback *out,
                                             aci_pool *pool,
                                             const aci_checkpoint *checkpoint,
                                             const char *folder,
-                                            const ac_compress_options *options,
+                                            const aci_stages *stages,
                                             ac_error *error)
 {
     ac_status status;
 
     memset(out, 0, sizeof *out);
     out->memory = memory;
-    out->options = options;
+    out->options = stages->options;
     out->shape = aci_model_checkpoint_shape(checkpoint);
     out->layer = -1;
     status = check_memory(out, error);
     if (status == AC_OK)
-        status = calibrate(out, pool, checkpoint, folder, error);
+        status = calibrate(out, pool, checkpoint, folder, stages, error);
     if (status == AC_OK)
         status = aci_workshop_algebra_create(&out->algebra, memory, pool, NULL,
                                              error);
@@ -95,9 +101,6 @@ void aci_workshop_matrix_feedback_close(aci_matrix_feedback *m)
     aci_workshop_feedback_free(m->feedback);
     aci_workshop_algebra_free(m->algebra);
     aci_workshop_calibration_close(m->calibration);
-    if (m->own_file != NULL)
-        aci_platform_remove_file(m->own_file);
-    aci_platform_free(m->memory, m->own_file);
     memset(m, 0, sizeof *m);
 }
 

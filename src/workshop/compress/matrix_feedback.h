@@ -4,6 +4,7 @@
 #define ACI_WORKSHOP_MATRIX_FEEDBACK_H
 
 #include "workshop/compress/error_feedback.h"
+#include "workshop/compress/stages.h"
 #include "workshop/compress/unit_order.h"
 
 typedef struct aci_matrix_feedback {
@@ -15,19 +16,19 @@ typedef struct aci_matrix_feedback {
     aci_feedback *feedback;    /* of the matrix at hand; NULL: none */
     int32_t layer, input;      /* what it is of */
     const aci_unit_order *order; /* lent; NULL: as in the checkpoint */
-    char *own_file;            /* a calibration nobody asked to keep, or NULL */
 } aci_matrix_feedback;
 
 /* Calibrates on options->calibration, or takes what was kept. The tokenizer is
- * the one in `folder`; a calibration that is not kept lies there meanwhile. */
+ * the one in `folder`; a calibration that nobody asked to keep is a stage, and
+ * made anew when it is of other work. */
 ac_status aci_workshop_matrix_feedback_open(aci_matrix_feedback *out,
                                             aci_memory *memory,
                                             aci_pool *pool,
                                             const aci_checkpoint *checkpoint,
                                             const char *folder,
-                                            const ac_compress_options *options,
+                                            const aci_stages *stages,
                                             ac_error *error);
-/* Also of one that is all zero. Removes the file nobody asked to keep. */
+/* Also of one that is all zero. */
 void aci_workshop_matrix_feedback_close(aci_matrix_feedback *feedback);
 
 /* Goes on to a matrix: feedback is set, to NULL for an embedding that no head

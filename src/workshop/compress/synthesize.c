@@ -206,7 +206,7 @@ ac_status aci_workshop_synthesize(aci_memory *memory, aci_pool *pool,
                  shape_name);
         card->seed = work.seed;
         status = aci_workshop_zoo_write(card, memory, pool, folder, &shape,
-                                        &source, options, error);
+                                        &source, options, NULL, 0, error);
     }
     aci_platform_free(memory, card);
     return status;

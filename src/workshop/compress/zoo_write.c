@@ -48,6 +48,33 @@ static ac_status write_store(aci_store_built *built, aci_memory *memory,
     return status;
 }
 
+/* Finished by an interrupted run and still there; or written now. */
+static ac_status find_store(aci_store_built *built, aci_memory *memory,
+                            aci_pool *pool, const char *folder,
+                            const aci_shape *shape, uint32_t group,
+                            const aci_strip_source *source,
+                            const ac_compress_options *options,
+                            const aci_stages *stages, uint64_t key,
+                            ac_error *error)
+{
+    char *path = aci_platform_join(memory, folder, ACI_ZOO_WEIGHTS);
+    int64_t n_bytes = path != NULL ? aci_platform_file_size(path) : -1;
+    ac_status status;
+
+    aci_platform_free(memory, path);
+    if (stages != NULL && n_bytes > 0 &&
+        aci_workshop_stage_take(built, stages, "weights", key,
+                                sizeof *built) &&
+        built->n_bytes == (uint64_t)n_bytes)
+        return AC_OK;
+    status = write_store(built, memory, pool, folder, shape, group, source,
+                         options, error);
+    if (status == AC_OK && stages != NULL)
+        status = aci_workshop_stage_put(stages, "weights", key, built,
+                                        sizeof *built, error);
+    return status;
+}
+
 static ac_status write_card(const aci_zoo_card *card, aci_memory *memory,
                             const char *folder, ac_error *error)
 {
@@ -66,6 +93,7 @@ ac_status aci_workshop_zoo_write(aci_zoo_card *card, aci_memory *memory,
                                  const aci_shape *shape,
                                  const aci_strip_source *source,
                                  const ac_compress_options *options,
+                                 const aci_stages *stages, uint64_t key,
                                  ac_error *error)
 {
     aci_store_built built = { 0, 0 };
@@ -78,8 +106,8 @@ ac_status aci_workshop_zoo_write(aci_zoo_card *card, aci_memory *memory,
         status = aci_workshop_parse_variants(
             card, memory, options != NULL ? options->variants : NULL, error);
     if (status == AC_OK)
-        status = write_store(&built, memory, pool, folder, shape, card->group,
-                             source, options, error);
+        status = find_store(&built, memory, pool, folder, shape, card->group,
+                            source, options, stages, key, error);
     if (status != AC_OK)
         return status;
     snprintf(card->name, sizeof card->name, "%s", shape->name);

@@ -4,6 +4,7 @@
 #define ACI_WORKSHOP_ZOO_WRITE_H
 
 #include "model/zoo_card.h"
+#include "workshop/compress/stages.h"
 #include "workshop/compress/store_build.h"
 
 /* Fills the card's variants from "full,int8,int4" (NULL: those), as
@@ -13,12 +14,14 @@ ac_status aci_workshop_parse_variants(aci_zoo_card *card, aci_memory *memory,
 
 /* Writes both files into `folder`. The card comes with its provenance, and with
  * its variants unless they are to be parsed from the options; group, weights
- * and names of the shape are filled in here. */
+ * and names of the shape are filled in here. A store that an interrupted run
+ * finished under `key` is taken as it is; stages NULL: none was. */
 ac_status aci_workshop_zoo_write(aci_zoo_card *card, aci_memory *memory,
                                  aci_pool *pool, const char *folder,
                                  const aci_shape *shape,
                                  const aci_strip_source *source,
                                  const ac_compress_options *options,
+                                 const aci_stages *stages, uint64_t key,
                                  ac_error *error);
 
 #endif
