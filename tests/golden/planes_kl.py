@@ -285,4 +285,5 @@ def main():
                   lambda name: planes[name][i])
 
 
-main()
+if __name__ == "__main__":
+    main()
