@@ -125,8 +125,9 @@ def main():
     os.makedirs(work, exist_ok=True)
     tokenizer = Tokenizer.from_file(f"{model}/tokenizer.json")
     cal, ev = f"{work}/calibration.ids", f"{work}/evaluation.ids"
+    n_judged = rename_text(tokenizer, evaluation, ev)
     print(rename_text(tokenizer, calibration, cal), "tokens to calibrate,",
-          rename_text(tokenizer, evaluation, ev), "to judge")
+          n_judged, "to judge")
 
     # Ours: two zoos, with and without calibration.
     for zoo, more in [("ours", ["--calibrate", calibration]), ("plain", [])]:
@@ -184,8 +185,10 @@ def main():
         judged = json.loads(subprocess.check_output(
             [program, "perplexity", f"{work}/{zoo}.zoo", evaluation,
              "--context", str(CONTEXT), "--second-half", "--whole-windows",
-             "--special", "--begin", "window" if begin else "none", "--json",
-             "--quiet"]))
+             "--begin", "window" if begin else "none", "--json", "--quiet"]))
+        if judged[0]["tokens"] != n_judged + begin:
+            print("the text holds special tokens, which our engine reads as"
+                  " text: its figures are of other tokens")
         for v in judged[0]["variants"]:
             name = v["variant"].replace("a16", "")
             other = seen.get(f"{zoo}-{name}", seen["f16"])
