@@ -270,7 +270,9 @@ ac_status ac_describe(ac_engine_info *out, const ac_engine *engine,
     info.n_head_kv = (uint32_t)shape->n_head_kv;
     info.n_vocab = (uint32_t)shape->n_vocab;
     info.n_context = (uint32_t)shape->n_context;
-    info.n_parameters = aci_model_parameter_count(shape);
+    info.n_parameters = aci_model_parameter_count_kept(
+        shape,
+        engine->model->variants[engine->model->full_variant].kept);
     info.mapped_bytes = engine->model->mapped_bytes;
     info.allocated_bytes = atomic_load(&engine->memory.used_bytes);
     info.ledger_drops = aci_accountant_drops(engine->accountant);

@@ -28,6 +28,9 @@ double *aci_model_card_figure(aci_variant *variant, size_t i);
  * they like): then '?' stands for every byte that is not ASCII. */
 json_t *aci_model_card_string(const char *text);
 
+/* {"n_head_kv": [...], "n_ff": [...]} of n layers. */
+json_t *aci_model_card_plan(const aci_kept *kept, int32_t n);
+
 /* aci_model_card_read, with the JSON as well: json_decref it, and clear the
  * card. */
 ac_status aci_model_card_load(json_t **out_root, aci_zoo_card *out,

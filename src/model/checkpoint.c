@@ -36,6 +36,7 @@ struct aci_checkpoint {
     aci_memory *memory;
     char *path;
     aci_shape shape;
+    aci_kept *kept;            /* [n_layer], or NULL: everything */
     aci_gguf *gguf;            /* NULL: Hugging Face */
     aci_hf_files hf;
     entry *entries;            /* [n], sorted by name */
@@ -194,38 +195,49 @@ static int by_name(const void *a, const void *b)
     return strcmp(x->name, y->name);
 }
 
+static ac_status match_tensor(entry *e, const aci_checkpoint *checkpoint,
+                              const aci_tensor *tensor, ac_error *error)
+{
+    char file_name[ACI_FILE_NAME_BYTES];
+    int found = 0;
+    ac_status status = find_compressed(e, &found, checkpoint, tensor, error);
+
+    if (status == AC_OK && !found)
+        status = find_source(&e->source, file_name, checkpoint, tensor,
+                             error);
+    if (status == AC_OK && !found)
+        status = check_shape(&e->source, file_name, tensor, error);
+    memcpy(e->name, tensor->name, sizeof e->name);
+    e->n_rows = tensor->n_out;
+    e->n_columns = tensor->n_in;
+    e->permuted = is_permuted(checkpoint, tensor);
+    return status;
+}
+
 static ac_status match_tensors(aci_checkpoint *checkpoint, ac_error *error)
 {
     size_t n = aci_model_tensor_count(&checkpoint->shape);
+    ac_status status = AC_OK;
 
     checkpoint->entries = aci_platform_alloc_zeroed(
         checkpoint->memory, n, sizeof *checkpoint->entries);
     if (checkpoint->entries == NULL)
         return aci_platform_fail_memory(error, "a tensor directory");
-    for (size_t i = 0; i < n; i++) {
-        entry *e = &checkpoint->entries[i];
-        char file_name[ACI_FILE_NAME_BYTES];
+    for (size_t i = 0; i < n && status == AC_OK; i++) {
         aci_tensor tensor;
-        ac_status status;
-        int found = 0;
 
         aci_model_tensor_at(&tensor, &checkpoint->shape, i);
-        status = find_compressed(e, &found, checkpoint, &tensor, error);
-        if (status == AC_OK && !found)
-            status = find_source(&e->source, file_name, checkpoint, &tensor,
-                                 error);
-        if (status == AC_OK && !found)
-            status = check_shape(&e->source, file_name, &tensor, error);
-        if (status != AC_OK)
-            return status;
-        memcpy(e->name, tensor.name, sizeof e->name);
-        e->n_rows = tensor.n_out;
-        e->n_columns = tensor.n_in;
-        e->permuted = is_permuted(checkpoint, &tensor);
+        if (checkpoint->kept != NULL && tensor.layer >= 0)
+            aci_model_tensor_cut(&tensor, &checkpoint->shape,
+                                 &checkpoint->kept[tensor.layer]);
+        if (tensor.n_out > 0) /* else its block is not there */
+            status = match_tensor(&checkpoint->entries[checkpoint->n++],
+                                  checkpoint, &tensor, error);
     }
-    checkpoint->n = n;
-    qsort(checkpoint->entries, n, sizeof *checkpoint->entries, by_name);
-    return AC_OK;
+    if (status == AC_OK)
+        qsort(checkpoint->entries, checkpoint->n,
+              sizeof *checkpoint->entries, by_name);
+    return status;
 }
 
 /* ---- nothing else ------------------------------------------------------ */
@@ -291,7 +303,8 @@ static ac_status open_gguf(aci_checkpoint *checkpoint, ac_error *error)
 
     if (status != AC_OK)
         return status;
-    status = aci_model_gguf_shape(&checkpoint->shape, checkpoint->gguf,
+    status = aci_model_gguf_shape(&checkpoint->shape, &checkpoint->kept,
+                                  checkpoint->memory, checkpoint->gguf,
                                   checkpoint->path, error);
     if (status == AC_OK)
         status = match_tensors(checkpoint, error);
@@ -344,6 +357,23 @@ static ac_status open_folder(aci_checkpoint *checkpoint, ac_error *error)
 ac_status aci_model_checkpoint_open(aci_checkpoint **out, aci_memory *memory,
                                     const char *path, ac_error *error)
 {
+    ac_status status = aci_model_checkpoint_open_cut(out, memory, path,
+                                                     error);
+
+    if (status != AC_OK || (*out)->kept == NULL)
+        return status;
+    aci_model_checkpoint_close(*out);
+    *out = NULL;
+    return aci_platform_fail(error, AC_E_UNSUPPORTED,
+                             "%s: its layers have different numbers of heads "
+                             "or neurons; such a model can be run, but not "
+                             "compressed or trained", path);
+}
+
+ac_status aci_model_checkpoint_open_cut(aci_checkpoint **out,
+                                        aci_memory *memory, const char *path,
+                                        ac_error *error)
+{
     aci_checkpoint *checkpoint;
     ac_status status;
 
@@ -374,6 +404,7 @@ void aci_model_checkpoint_close(aci_checkpoint *checkpoint)
     aci_model_gguf_close(checkpoint->gguf);
     aci_model_hf_files_close(&checkpoint->hf);
     aci_platform_free(checkpoint->memory, checkpoint->entries);
+    aci_platform_free(checkpoint->memory, checkpoint->kept);
     aci_platform_free(checkpoint->memory, checkpoint->path);
     aci_platform_free(checkpoint->memory, checkpoint);
 }
@@ -395,6 +426,11 @@ static const entry *find(const aci_checkpoint *checkpoint, const char *name)
 const aci_shape *aci_model_checkpoint_shape(const aci_checkpoint *checkpoint)
 {
     return &checkpoint->shape;
+}
+
+const aci_kept *aci_model_checkpoint_kept(const aci_checkpoint *checkpoint)
+{
+    return checkpoint->kept;
 }
 
 int aci_model_checkpoint_find(const aci_checkpoint *checkpoint,

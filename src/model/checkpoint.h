@@ -10,16 +10,26 @@
 #define ACI_MODEL_CHECKPOINT_H
 
 #include "model/shape.h"
+#include "model/variant.h"
 #include "platform/memory.h"
 
 typedef struct aci_checkpoint aci_checkpoint;
 
-/* Maps the files, reads the headers, checks every shape and offset. */
+/* Maps the files, reads the headers, checks every shape and offset.
+ * AC_E_UNSUPPORTED for a file whose layers have different sizes: whoever calls
+ * this takes the shape for that of every layer. */
 ac_status aci_model_checkpoint_open(aci_checkpoint **out, aci_memory *memory,
                                     const char *path, ac_error *error);
+/* The same for whoever asks what each layer keeps. */
+ac_status aci_model_checkpoint_open_cut(aci_checkpoint **out,
+                                        aci_memory *memory, const char *path,
+                                        ac_error *error);
 void aci_model_checkpoint_close(aci_checkpoint *checkpoint);
 
 const aci_shape *aci_model_checkpoint_shape(const aci_checkpoint *checkpoint);
+/* [n_layer] what each layer has of the shape, or NULL: everything. Of a block
+ * that a layer has not there are no tensors. */
+const aci_kept *aci_model_checkpoint_kept(const aci_checkpoint *checkpoint);
 
 /* 1 when the tensor exists; its shape in n_rows (1 for vectors), n_columns. */
 int aci_model_checkpoint_find(const aci_checkpoint *checkpoint,

@@ -26,7 +26,24 @@ static void set_integer(json_t *object, const char *field, int64_t value)
     json_object_set_new(object, field, json_integer(value));
 }
 
-static json_t *make_shape(const aci_shape *shape)
+/* Of the list, those that the plan leaves. */
+static int64_t count_tensors(const aci_shape *shape, const aci_kept *kept)
+{
+    size_t n = aci_model_tensor_count(shape);
+    int64_t there = 0;
+
+    for (size_t i = 0; i < n; i++) {
+        aci_tensor tensor;
+
+        aci_model_tensor_at(&tensor, shape, i);
+        if (kept != NULL && tensor.layer >= 0)
+            aci_model_tensor_cut(&tensor, shape, &kept[tensor.layer]);
+        there += tensor.n_out > 0;
+    }
+    return there;
+}
+
+static json_t *make_shape(const aci_shape *shape, const aci_kept *kept)
 {
     const char *architecture =
         aci_model_architecture_name(shape->architecture);
@@ -53,8 +70,11 @@ static json_t *make_shape(const aci_shape *shape)
     json_object_set_new(object, "rope_theta",
                         json_real((double)shape->rope_theta));
     set_integer(object, "n_parameters",
-                (int64_t)aci_model_parameter_count(shape));
-    set_integer(object, "n_tensors", (int64_t)aci_model_tensor_count(shape));
+                (int64_t)aci_model_parameter_count_kept(shape, kept));
+    set_integer(object, "n_tensors", count_tensors(shape, kept));
+    if (kept != NULL)
+        json_object_set_new(object, "plan",
+                            aci_model_card_plan(kept, shape->n_layer));
     return object;
 }
 
@@ -174,7 +194,7 @@ ac_status aci_model_describe_zoo(char **out, aci_memory *memory,
     if (status == AC_OK) {
         json_object_set_new(root, "kind", json_string("zoo"));
         json_object_set_new(root, "shape",
-                            make_shape(aci_model_store_shape(store)));
+                            make_shape(aci_model_store_shape(store), NULL));
         json_object_set_new(root, "store", make_store(store));
         json_object_set_new(root, "verified", json_boolean(verify));
         json_object_set_new(root, "bytes_over_16_bit",
@@ -197,7 +217,7 @@ ac_status aci_model_describe_checkpoint(char **out, aci_memory *memory,
     ac_status status;
 
     *out = NULL;
-    status = aci_model_checkpoint_open(&checkpoint, memory, path, error);
+    status = aci_model_checkpoint_open_cut(&checkpoint, memory, path, error);
     if (status != AC_OK)
         return status;
     shape = aci_model_checkpoint_shape(checkpoint);
@@ -208,7 +228,9 @@ ac_status aci_model_describe_checkpoint(char **out, aci_memory *memory,
         json_string(aci_model_checkpoint_is_gguf(checkpoint) ? "gguf"
                                                              : "safetensors"));
     json_object_set_new(root, "name", aci_model_card_string(shape->name));
-    json_object_set_new(root, "shape", make_shape(shape));
+    json_object_set_new(
+        root, "shape",
+        make_shape(shape, aci_model_checkpoint_kept(checkpoint)));
     status = print(out, memory, root, error);
     json_decref(root);
     aci_model_checkpoint_close(checkpoint);

@@ -5,15 +5,23 @@
 #include <stdio.h>
 #include <string.h>
 
+#include "model/gguf_layers.h"
 #include "platform/error.h"
 
-#define SUPPORTED "llama, qwen2, qwen3"
+#define SUPPORTED "llama, qwen2, qwen3, deci"
 #define KEY_BYTES 96
 
 static ac_status read_architecture(aci_shape *out, char *prefix, size_t n,
                                    const aci_gguf *gguf, ac_error *error)
 {
-    static const int32_t known[] = { ACI_LLAMA, ACI_QWEN2, ACI_QWEN3 };
+    static const struct {
+        const char *name;
+        int32_t architecture;
+    } known[] = {
+        { "llama", ACI_LLAMA }, { "qwen2", ACI_QWEN2 },
+        { "qwen3", ACI_QWEN3 },
+        { "deci", ACI_LLAMA }, /* with layers of different sizes */
+    };
     const char *text = NULL;
     size_t bytes = 0;
 
@@ -21,10 +29,10 @@ static ac_status read_architecture(aci_shape *out, char *prefix, size_t n,
         return aci_platform_fail(error, AC_E_FORMAT,
                                  "general.architecture was missing");
     for (size_t i = 0; i < sizeof known / sizeof known[0]; i++) {
-        const char *name = aci_model_architecture_name(known[i]);
+        const char *name = known[i].name;
 
         if (bytes == strlen(name) && memcmp(text, name, bytes) == 0) {
-            out->architecture = known[i];
+            out->architecture = known[i].architecture;
             snprintf(prefix, n, "%s", name);
             return AC_OK;
         }
@@ -87,9 +95,6 @@ static ac_status read_sizes(aci_shape *out, const aci_gguf *gguf,
     } rows[] = {
         { "block_count", &out->n_layer, 1 },
         { "embedding_length", &out->n_embd, 1 },
-        { "feed_forward_length", &out->n_ff, 1 },
-        { "attention.head_count", &out->n_head, 1 },
-        { "attention.head_count_kv", &out->n_head_kv, 0 },
         { "context_length", &out->n_context, 1 },
         { "attention.key_length", &out->head_dim, 0 },
         { "attention.sliding_window", &out->window, 0 },
@@ -110,12 +115,29 @@ static ac_status read_sizes(aci_shape *out, const aci_gguf *gguf,
                                      prefix, rows[i].key,
                                      found ? "0" : "missing");
     }
-    if (out->n_head_kv == 0)
-        out->n_head_kv = out->n_head;
-    if (out->head_dim == 0)
-        out->head_dim = out->n_embd / out->n_head;
     if (out->window >= out->n_context)
         out->window = 0;
+    if (out->n_layer > ACI_MAX_LAYERS)
+        return aci_platform_fail(error, AC_E_FORMAT,
+                                 "layers of the model were %d, more than %d",
+                                 (int)out->n_layer, (int)ACI_MAX_LAYERS);
+    return AC_OK;
+}
+
+static ac_status read_layers(aci_shape *out, aci_kept **kept,
+                             aci_memory *memory, const aci_gguf *gguf,
+                             const char *prefix, ac_error *error)
+{
+    ac_status status = aci_model_gguf_layers(out, kept, memory, gguf, prefix,
+                                             error);
+
+    if (status != AC_OK || out->head_dim > 0 || out->n_head == 0)
+        return status;
+    if (*kept != NULL)
+        return aci_platform_fail(error, AC_E_FORMAT,
+                                 "%s.attention.key_length was missing where "
+                                 "layers have different heads", prefix);
+    out->head_dim = out->n_embd / out->n_head;
     return AC_OK;
 }
 
@@ -162,18 +184,30 @@ static ac_status refuse_others(const aci_shape *shape, const aci_gguf *gguf,
     return AC_OK;
 }
 
-static int has(const aci_gguf *gguf, const char *name)
+/* A tensor of that name in some layer, not all of which need have the block
+ * it belongs to. */
+static int has_in_layer(const aci_gguf *gguf, const char *end)
 {
-    return aci_model_gguf_find(gguf, name) != NULL;
+    size_t n_end = strlen(end);
+
+    for (size_t i = 0; i < aci_model_gguf_tensor_count(gguf); i++) {
+        const aci_gguf_tensor *t = aci_model_gguf_tensor(gguf, i);
+
+        if (t->name_bytes > n_end && memcmp(t->name, "blk.", 4) == 0 &&
+            memcmp(t->name + t->name_bytes - n_end, end, n_end) == 0)
+            return 1;
+    }
+    return 0;
 }
 
-/* Layer 0 speaks for all; the others are held to it when names are matched. */
+/* One layer speaks for all; the others are held to it when names are
+ * matched. */
 static void read_switches(aci_shape *out, const aci_gguf *gguf)
 {
-    out->tied_embeddings = !has(gguf, "output.weight");
-    out->attention_bias = has(gguf, "blk.0.attn_q.bias");
-    out->output_bias = has(gguf, "blk.0.attn_output.bias");
-    out->mlp_bias = has(gguf, "blk.0.ffn_gate.bias");
+    out->tied_embeddings = aci_model_gguf_find(gguf, "output.weight") == NULL;
+    out->attention_bias = has_in_layer(gguf, ".attn_q.bias");
+    out->output_bias = has_in_layer(gguf, ".attn_output.bias");
+    out->mlp_bias = has_in_layer(gguf, ".ffn_gate.bias");
     out->qk_norm = out->architecture == ACI_QWEN3;
 }
 
@@ -231,16 +265,20 @@ static void set_name(aci_shape *out, const aci_gguf *gguf, const char *path)
             out->name[i] = ' ';
 }
 
-ac_status aci_model_gguf_shape(aci_shape *out, const aci_gguf *gguf,
+ac_status aci_model_gguf_shape(aci_shape *out, aci_kept **kept,
+                               aci_memory *memory, const aci_gguf *gguf,
                                const char *path, ac_error *error)
 {
     char prefix[16];
     ac_status status;
 
     memset(out, 0, sizeof *out);
+    *kept = NULL;
     status = read_architecture(out, prefix, sizeof prefix, gguf, error);
     if (status == AC_OK)
         status = read_sizes(out, gguf, prefix, error);
+    if (status == AC_OK)
+        status = read_layers(out, kept, memory, gguf, prefix, error);
     if (status == AC_OK)
         status = read_epsilon(out, gguf, prefix, error);
     if (status == AC_OK)

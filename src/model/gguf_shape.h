@@ -4,9 +4,13 @@
 
 #include "model/gguf.h"
 #include "model/shape.h"
+#include "model/variant.h"
+#include "platform/memory.h"
 
-/* `path` names the model when the file does not. The shape was checked. */
-ac_status aci_model_gguf_shape(aci_shape *out, const aci_gguf *gguf,
+/* `path` names the model when the file does not. The shape was checked. *kept
+ * as of aci_model_gguf_layers, on failure too. */
+ac_status aci_model_gguf_shape(aci_shape *out, aci_kept **kept,
+                               aci_memory *memory, const aci_gguf *gguf,
                                const char *path, ac_error *error);
 
 /* The rope part: theta, scaling by metadata or by a table of factors. */

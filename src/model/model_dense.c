@@ -40,15 +40,25 @@ static void set_matrix(aci_matrix *matrix, const aci_tensor *tensor,
 
 static ac_status load_tensor(aci_model *model, float **slot,
                              const aci_checkpoint *checkpoint,
-                             const aci_tensor *tensor, ac_error *error)
+                             aci_tensor *tensor, ac_error *error)
 {
-    ac_status status = check_sizes(checkpoint, tensor, error);
+    const aci_kept *kept = aci_model_checkpoint_kept(checkpoint);
+    int32_t n_whole = tensor->n_in;
+    ac_status status;
 
+    if (kept != NULL && tensor->layer >= 0)
+        aci_model_tensor_cut(tensor, &model->shape, &kept[tensor->layer]);
+    if (tensor->n_out == 0)
+        return AC_OK; /* of a block that is not there */
+    status = check_sizes(checkpoint, tensor, error);
     if (status != AC_OK)
         return status;
-    *slot = aci_platform_alloc_array(
-        model->memory, (size_t)tensor->n_out,
-        (size_t)tensor->n_in * sizeof(float));
+    /* A vector of a cut layer is as long as the others', for whoever copies
+     * it to a device by the shape. */
+    *slot = aci_platform_alloc_zeroed(
+        model->memory,
+        tensor->is_matrix ? (size_t)tensor->n_out : (size_t)n_whole,
+        (tensor->is_matrix ? (size_t)tensor->n_in : 1) * sizeof(float));
     if (*slot == NULL)
         return aci_platform_fail(error, AC_E_NO_MEMORY,
                                  "out of memory for tensor %s (%d x %d)",
@@ -94,20 +104,40 @@ static ac_status load_tensors(aci_model *model,
     return AC_OK;
 }
 
+/* What each layer has becomes the plan of the one variant. */
+static ac_status take_plan(aci_model *model, const aci_checkpoint *checkpoint,
+                           ac_error *error)
+{
+    const aci_kept *kept = aci_model_checkpoint_kept(checkpoint);
+    aci_variant *full = &model->variants[0];
+    size_t n = (size_t)model->shape.n_layer;
+
+    aci_model_variant_dense(full);
+    model->n_variants = 1;
+    model->full_variant = 0;
+    if (kept == NULL)
+        return AC_OK;
+    full->kept = aci_platform_alloc_array(model->memory, n, sizeof *kept);
+    if (full->kept == NULL)
+        return aci_platform_fail_memory(error, "a variant's plan");
+    memcpy(full->kept, kept, n * sizeof *kept);
+    full->n_kept = model->shape.n_layer;
+    return AC_OK;
+}
+
 ac_status aci_model_load_dense(aci_model *model, ac_error *error)
 {
     aci_checkpoint *checkpoint = NULL;
-    ac_status status = aci_model_checkpoint_open(&checkpoint, model->memory,
-                                                 model->zoo_path, error);
+    ac_status status = aci_model_checkpoint_open_cut(
+        &checkpoint, model->memory, model->zoo_path, error);
 
     if (status != AC_OK)
         return status;
     model->shape = *aci_model_checkpoint_shape(checkpoint);
     model->checksum = aci_model_checkpoint_checksum(checkpoint);
-    status = load_tensors(model, checkpoint, error);
+    status = take_plan(model, checkpoint, error);
+    if (status == AC_OK)
+        status = load_tensors(model, checkpoint, error);
     aci_model_checkpoint_close(checkpoint);
-    aci_model_variant_dense(&model->variants[0]);
-    model->n_variants = 1;
-    model->full_variant = 0;
     return status;
 }

@@ -11,7 +11,6 @@
 
 /* Limits well above any model published and well below any overflow. */
 enum {
-    MAX_LAYER = 1024,
     MAX_EMBD = 1 << 16,
     MAX_HEAD = 1024,
     MAX_HEAD_DIM = 512, /* the kernels' own limit */
@@ -43,7 +42,7 @@ static ac_status check_integers(const aci_shape *shape, ac_error *error)
         const char *what;
         int32_t value, least, most;
     } rows[] = {
-        { "layers", shape->n_layer, 1, MAX_LAYER },
+        { "layers", shape->n_layer, 1, ACI_MAX_LAYERS },
         { "embedding width", shape->n_embd, 1, MAX_EMBD },
         { "heads", shape->n_head, 1, MAX_HEAD },
         { "key-value heads", shape->n_head_kv, 1, MAX_HEAD },
@@ -160,6 +159,12 @@ ac_status aci_model_shape_check(const aci_shape *shape, ac_error *error)
 
 uint64_t aci_model_parameter_count(const aci_shape *shape)
 {
+    return aci_model_parameter_count_kept(shape, NULL);
+}
+
+uint64_t aci_model_parameter_count_kept(const aci_shape *shape,
+                                        const aci_kept *kept)
+{
     size_t n = aci_model_tensor_count(shape);
     uint64_t parameters = 0;
 
@@ -167,6 +172,8 @@ uint64_t aci_model_parameter_count(const aci_shape *shape)
         aci_tensor tensor;
 
         aci_model_tensor_at(&tensor, shape, i);
+        if (kept != NULL && tensor.layer >= 0)
+            aci_model_tensor_cut(&tensor, shape, &kept[tensor.layer]);
         parameters += (uint64_t)tensor.n_out * (uint64_t)tensor.n_in;
     }
     return parameters;

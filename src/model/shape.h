@@ -21,6 +21,9 @@ typedef enum aci_rope_scaling {
     ACI_ROPE_YARN = 4     /* Peng et al. 2023 */
 } aci_rope_scaling;
 
+/* The most that is accepted, well above any model published. */
+enum { ACI_MAX_LAYERS = 1024 };
+
 typedef struct aci_shape {
     int32_t architecture;       /* aci_architecture */
     int32_t n_layer, n_embd, n_head, n_head_kv, head_dim, n_ff, n_vocab;
@@ -57,5 +60,9 @@ void aci_model_rope_frequencies(float *inverse_frequency, float *magnitude,
 
 /* Parameters in all, embeddings once when tied. */
 uint64_t aci_model_parameter_count(const aci_shape *shape);
+/* Likewise, of what a plan [n_layer] leaves (variant.h); NULL: everything. */
+struct aci_kept;
+uint64_t aci_model_parameter_count_kept(const aci_shape *shape,
+                                        const struct aci_kept *kept);
 
 #endif

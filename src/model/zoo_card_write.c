@@ -48,15 +48,14 @@ static json_t *make_text(const char *text)
     return text[0] != '\0' ? aci_model_card_string(text) : json_null();
 }
 
-static json_t *make_plan(const aci_variant *variant)
+json_t *aci_model_card_plan(const aci_kept *kept, int32_t n)
 {
     json_t *heads = json_array(), *neurons = json_array();
     json_t *plan = json_object();
 
-    for (int32_t l = 0; l < variant->n_kept; l++) {
-        json_array_append_new(heads,
-                              json_integer(variant->kept[l].n_head_kv));
-        json_array_append_new(neurons, json_integer(variant->kept[l].n_ff));
+    for (int32_t l = 0; l < n; l++) {
+        json_array_append_new(heads, json_integer(kept[l].n_head_kv));
+        json_array_append_new(neurons, json_integer(kept[l].n_ff));
     }
     json_object_set_new(plan, "n_head_kv", heads);
     json_object_set_new(plan, "n_ff", neurons);
@@ -103,7 +102,9 @@ static json_t *make_variant(const aci_variant *variant,
     json_object_set_new(object, "embed_bits",
                         json_integer(variant->embed_bits));
     if (variant->kept != NULL)
-        json_object_set_new(object, "plan", make_plan(variant));
+        json_object_set_new(object, "plan",
+                            aci_model_card_plan(variant->kept,
+                                                variant->n_kept));
     if (recovered->n_tokens > 0)
         json_object_set_new(object, "recovery", make_recovered(recovered));
     json_object_set_new(object, "measured", measured);
