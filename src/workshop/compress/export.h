@@ -1,6 +1,7 @@
 /* export.h - a variant of a zoo written as a file that other engines run.
  *
- *     variant -> rows (export_rows.c) -> export_gguf.c        one file
+ *     variant -> tensors (export_plan.c)
+ *             -> rows (export_rows.c) -> export_gguf.c        one file
  *                                     -> export_folder.c      a directory
  *             -> read back by our own importer, weights, tokens and logits
  *                compared (export_check.c) -> given its name
@@ -16,6 +17,16 @@
 #include "platform/threads.h"
 #include "tokenizer/tokenizer.h"
 
+/* A tensor of what is written. */
+typedef struct aci_export_tensor {
+    aci_tensor tensor;         /* its name, and its size in the file */
+    aci_matrix matrix;         /* the variant's; the file's is zero beyond */
+    int32_t bits;              /* at which that is read: 4, 8, 16, 32 */
+    const float *vector;       /* [n_vector]; the file's is `fill` beyond */
+    int32_t n_vector;
+    float fill;
+} aci_export_tensor;
+
 typedef struct aci_export {
     aci_memory *memory;
     aci_pool *pool;
@@ -29,6 +40,11 @@ typedef struct aci_export {
     const ac_export_options *options;  /* complete size */
     ac_export_report *report;          /* never NULL, zeroed */
     uint64_t began_nanoseconds;
+    /* aci_workshop_export_plan: */
+    aci_shape shape;                   /* of what is written */
+    aci_kept *kept;                    /* [n_layer], where layers differ */
+    aci_export_tensor *tensors;        /* [n_tensors], in the list's order */
+    size_t n_tensors;
 } aci_export;
 
 /* The whole: chooses the format, writes, checks, puts in place. */
@@ -40,23 +56,16 @@ ac_status aci_workshop_export_folder(aci_export *work, ac_error *error);
 
 /* ---- what the formats share ---------------------------------------------- */
 
-/* Bits at which the variant reads a matrix: `member` is its name without the
- * layer ("q", "embed", "head"). */
-int32_t aci_workshop_export_bits(const aci_variant *variant,
-                                 const char *member);
-/* "q" of "3.q". */
-const char *aci_workshop_export_member(const aci_tensor *tensor);
+/* work->shape: the model's, with the biases and the head of the variant. The
+ * format may change it before what follows. */
+void aci_workshop_export_switches(aci_export *work);
+/* Lists what is written. With `may_differ` layers may have different sizes,
+ * as llama.cpp's deci has them; else all are as wide as the widest. */
+ac_status aci_workshop_export_plan(aci_export *work, int may_differ,
+                                   ac_error *error);
+void aci_workshop_export_plan_free(aci_export *work);
 
-/* 1 when the head must be written though the model has it tied: the variant
- * reads the table at one precision as embeddings, at another as head. */
-int aci_workshop_export_unties(const aci_export *work);
-
-/* Tensor i of what is written: the model's list, and then, when unties(), the
- * head. */
-size_t aci_workshop_export_count(const aci_export *work);
-void aci_workshop_export_at(aci_tensor *out, const aci_export *work,
-                            size_t i);
-/* Columns of the widest of them, at least `least`, with padding. */
+/* Columns of the widest tensor, at least `least`, with padding. */
 size_t aci_workshop_export_widest(const aci_export *work, size_t least);
 
 /* Says how far it is; AC_E_CANCELLED when the callback wants an end. */
@@ -69,20 +78,18 @@ void aci_workshop_export_note(const aci_export *work, const char *format, ...)
 
 /* ---- export_rows.c ------------------------------------------------------- */
 
-/* Codes of one row [n_in_padded], q or c; bits 4 or 8. Value k is
- * codes[k] * scale(k / group). */
-void aci_workshop_export_codes(int8_t *codes, const aci_matrix *matrix,
-                               int32_t row, int32_t bits);
-/* Scales of one row [n_in_padded / group]: s, or s / D for 8 bits. */
-void aci_workshop_export_scales(float *scales, const aci_matrix *matrix,
-                                int32_t row, int32_t bits);
 /* The row's values [n_in] at 4, 8, 16 or, of a checkpoint, 32 bits. */
 void aci_workshop_export_values(float *out, const aci_matrix *matrix,
                                 int32_t row, int32_t bits);
 
-/* One row, or a whole vector, of a tensor as the variant has it. */
-void aci_workshop_export_read(float *out, const aci_export *work,
-                              const aci_tensor *tensor, int32_t row);
+/* One row, or a whole vector, of a tensor of the file: [n_in] values. */
+void aci_workshop_export_read(float *out, const aci_export_tensor *tensor,
+                              int32_t row);
+/* One row as codes, n_in rounded up to whole groups of `group`, which divides
+ * the matrix's, and the scale of each such group. */
+void aci_workshop_export_row(int8_t *codes, float *scales,
+                             const aci_export_tensor *tensor, int32_t row,
+                             int32_t group);
 
 /* float16 or bfloat16 of `n` values; the number of the first that the type
  * cannot hold, or -1. */

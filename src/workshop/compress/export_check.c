@@ -32,11 +32,11 @@ enum { N_TEXTS = sizeof texts / sizeof texts[0] };
 /* ---- weights ------------------------------------------------------------- */
 
 /* ||W - W'|| / ||W|| of one tensor. */
-static ac_status compare_tensor(double *out, const aci_export *work,
-                                const aci_checkpoint *back,
-                                const aci_tensor *tensor, float *ours,
+static ac_status compare_tensor(double *out, const aci_checkpoint *back,
+                                const aci_export_tensor *from, float *ours,
                                 float *theirs, ac_error *error)
 {
+    const aci_tensor *tensor = &from->tensor;
     double difference = 0.0, whole = 0.0;
     size_t width = (size_t)tensor->n_in;
     ac_status status = AC_OK;
@@ -48,7 +48,7 @@ static ac_status compare_tensor(double *out, const aci_export *work,
         status = aci_model_checkpoint_read(theirs, back, tensor->name, row, n,
                                            error);
         for (int32_t i = 0; i < n && status == AC_OK; i++) {
-            aci_workshop_export_read(ours, work, tensor, row + i);
+            aci_workshop_export_read(ours, from, row + i);
             for (size_t k = 0; k < width; k++) {
                 double d = (double)ours[k] -
                            (double)theirs[(size_t)i * width + k];
@@ -65,20 +65,18 @@ static ac_status compare_tensor(double *out, const aci_export *work,
 static ac_status compare_weights(aci_export *work, const aci_checkpoint *back,
                                  float *ours, float *theirs, ac_error *error)
 {
-    size_t n = aci_workshop_export_count(work);
+    size_t n = work->n_tensors;
     ac_status status = AC_OK;
 
     for (size_t i = 0; i < n && status == AC_OK; i++) {
-        aci_tensor tensor;
+        const aci_export_tensor *from = &work->tensors[i];
         double found = 0.0;
 
-        aci_workshop_export_at(&tensor, work, i);
-        status = compare_tensor(&found, work, back, &tensor, ours, theirs,
-                                error);
+        status = compare_tensor(&found, back, from, ours, theirs, error);
         if (status == AC_OK && !(found <= MOST_WEIGHT_ERROR))
             status = aci_platform_fail(
                 error, AC_E_INTERNAL, "%s, read back, was off by %.3g of its "
-                "size; nothing was kept", tensor.name, found);
+                "size; nothing was kept", from->tensor.name, found);
         if (found > work->report->weight_error)
             work->report->weight_error = found;
         if (status == AC_OK)
@@ -88,18 +86,15 @@ static ac_status compare_weights(aci_export *work, const aci_checkpoint *back,
     return status;
 }
 
+/* The widest row of what either side runs. */
 static size_t widest(const aci_export *work)
 {
-    size_t n = aci_workshop_export_count(work), width = 1;
+    const aci_shape *shape = &work->model->shape;
+    size_t width = (size_t)shape->n_head * (size_t)shape->head_dim;
 
-    for (size_t i = 0; i < n; i++) {
-        aci_tensor tensor;
-
-        aci_workshop_export_at(&tensor, work, i);
-        if ((size_t)tensor.n_in > width)
-            width = (size_t)tensor.n_in;
-    }
-    return width;
+    width = width > (size_t)shape->n_embd ? width : (size_t)shape->n_embd;
+    width = width > (size_t)shape->n_ff ? width : (size_t)shape->n_ff;
+    return aci_workshop_export_widest(work, width);
 }
 
 static ac_status check_weights(aci_export *work, const char *path,
@@ -116,7 +111,8 @@ static ac_status check_weights(aci_export *work, const char *path,
     if (ours == NULL || theirs == NULL)
         status = aci_platform_fail_memory(error, "rows to compare");
     if (status == AC_OK)
-        status = aci_model_checkpoint_open(&back, work->memory, path, error);
+        status = aci_model_checkpoint_open_cut(&back, work->memory, path,
+                                               error);
     if (status == AC_OK)
         status = compare_weights(work, back, ours, theirs, error);
     aci_model_checkpoint_close(back);
@@ -293,7 +289,8 @@ static ac_status run_texts(aci_export *work, const aci_model *back,
 static int has_room(const aci_export *work)
 {
     uint64_t limit = work->memory->limit_bytes;
-    uint64_t need = 5 * aci_model_parameter_count(&work->model->shape);
+    uint64_t need = 5 * aci_model_parameter_count_kept(&work->shape,
+                                                      work->kept);
 
     if (work->options->check == AC_EXPORT_CHECK_WEIGHTS)
         return 0;

@@ -39,7 +39,7 @@ ac_status aci_workshop_export_json(const aci_export *work, const char *folder,
 
 /* ---- the shape ----------------------------------------------------------- */
 
-static const char *class_of(const aci_shape *shape, const char **type)
+static const char *class_of(int32_t architecture, const char **type)
 {
     static const struct {
         const char *class_name, *type;
@@ -50,25 +50,55 @@ static const char *class_of(const aci_shape *shape, const char **type)
         [ACI_QWEN3] = { "Qwen3ForCausalLM", "qwen3" },
     };
 
-    *type = rows[shape->architecture].type;
-    return rows[shape->architecture].class_name;
+    *type = rows[architecture].type;
+    return rows[architecture].class_name;
 }
 
-static ac_status check_supported(const aci_shape *shape, ac_error *error)
+/* Whether the model's own class has a place for its biases. */
+static int has_place(const aci_shape *shape)
 {
-    int llama = shape->architecture == ACI_LLAMA;
+    switch (shape->architecture) {
+    case ACI_LLAMA:
+        return 1;
+    case ACI_MISTRAL:
+        return !shape->attention_bias && !shape->output_bias &&
+               !shape->mlp_bias;
+    case ACI_QWEN2:
+        return !shape->output_bias && !shape->mlp_bias;
+    default:
+        return !shape->mlp_bias;
+    }
+}
 
-    if ((llama || shape->architecture == ACI_QWEN3) &&
-        shape->attention_bias != shape->output_bias)
+/* Mistral and Qwen 2 without a window are Llama but for biases, which that has
+ * for all of a layer's attention or none, and all of its neurons or none. */
+ac_status aci_workshop_export_folder_plan(aci_export *work, ac_error *error)
+{
+    aci_shape *shape = &work->shape;
+
+    aci_workshop_export_switches(work);
+    if (shape->architecture == ACI_QWEN3 &&
+        (shape->mlp_bias ||
+         shape->output_bias != work->model->shape.output_bias))
         return aci_platform_fail(error, AC_E_UNSUPPORTED,
-                                 "transformers has biases for all of a "
-                                 "layer's attention or for none, this model "
-                                 "for a part");
-    if (llama && shape->window > 0)
+                                 "vLLM's Qwen 3 has no biases behind "
+                                 "attention and neurons, %s has",
+                                 work->variant->name);
+    if (!has_place(shape) && shape->window > 0)
+        return aci_platform_fail(error, AC_E_UNSUPPORTED,
+                                 "%s has biases for which only transformers' "
+                                 "Llama has a place, and a sliding window, "
+                                 "which that has not", work->variant->name);
+    if (!has_place(shape))
+        shape->architecture = ACI_LLAMA;
+    if (shape->architecture == ACI_LLAMA && shape->window > 0)
         return aci_platform_fail(error, AC_E_UNSUPPORTED,
                                  "transformers' Llama has no sliding window, "
                                  "this model has");
-    return AC_OK;
+    if (shape->architecture == ACI_LLAMA || shape->architecture == ACI_QWEN3)
+        shape->attention_bias = shape->output_bias =
+            shape->attention_bias | shape->output_bias;
+    return aci_workshop_export_plan(work, 0, error);
 }
 
 static json_t *make_rope(const aci_shape *shape)
@@ -128,9 +158,8 @@ static int add_window(json_t *config, const aci_shape *shape)
 
 static json_t *make_config(const aci_export *work, int bfloat)
 {
-    const aci_shape *shape = &work->model->shape;
-    int tied = shape->tied_embeddings && !aci_workshop_export_unties(work);
-    const char *type, *class_name = class_of(shape, &type);
+    const aci_shape *shape = &work->shape;
+    const char *type, *class_name = class_of(shape->architecture, &type);
     int32_t n_context = shape->rope_scaling == ACI_ROPE_DYNAMIC
                             ? shape->rope_original_context
                             : shape->n_context;
@@ -145,7 +174,7 @@ static json_t *make_config(const aci_export *work, int bfloat)
         "max_position_embeddings", (int)n_context, "rms_norm_eps",
         (double)shape->norm_eps, "rope_theta", (double)shape->rope_theta,
         "rope_scaling", make_rope(shape), "hidden_act", "silu",
-        "tie_word_embeddings", tied, "attention_bias",
+        "tie_word_embeddings", (int)shape->tied_embeddings, "attention_bias",
         (int)(shape->attention_bias && shape->architecture != ACI_QWEN2),
         "mlp_bias", (int)shape->mlp_bias, "torch_dtype",
         bfloat ? "bfloat16" : "float16");
@@ -198,12 +227,8 @@ ac_status aci_workshop_export_config(const aci_export *work,
                                      aci_export_scheme scheme, int32_t group,
                                      int bfloat, ac_error *error)
 {
-    ac_status status = check_supported(&work->model->shape, error);
-    json_t *config;
+    json_t *config = make_config(work, bfloat);
 
-    if (status != AC_OK)
-        return status;
-    config = make_config(work, bfloat);
     if (config != NULL && scheme != ACI_EXPORT_DENSE &&
         json_object_set_new(config, "quantization_config",
                             make_quantization(scheme, group)) != 0) {

@@ -12,9 +12,12 @@ typedef enum aci_export_scheme {
     ACI_EXPORT_W8A8            /* int-quantized, scales per row */
 } aci_export_scheme;
 
+/* aci_workshop_export_plan as a class of transformers, and of vLLM, holds it.
+ * AC_E_UNSUPPORTED, with the reason, for what none does. */
+ac_status aci_workshop_export_folder_plan(aci_export *work, ac_error *error);
+
 /* Writes config.json into `folder`; `group` of the packed schemes, bfloat 1
- * when the rest is bfloat16. AC_E_UNSUPPORTED, with the reason, for what no
- * class of transformers expresses. */
+ * when the rest is bfloat16. */
 ac_status aci_workshop_export_config(const aci_export *work,
                                      const char *folder,
                                      aci_export_scheme scheme, int32_t group,

@@ -22,12 +22,13 @@
 /* Names the directory as ours: only such a one is written over. */
 #define MARKER "agentcompress.json"
 #define PROGRESS_VALUES (UINT64_C(1) << 18)
+enum { LEAST_GROUP = 32 };     /* that kernels take */
 
 typedef enum part { CODES, SCALES, SHAPE, VALUES } part;
 
 /* One tensor of the file. */
 typedef struct listed {
-    aci_tensor tensor;
+    const aci_export_tensor *from;
     part part;
     char name[ACI_FILE_NAME_BYTES + 16];
 } listed;
@@ -37,6 +38,7 @@ typedef struct folder_export {
     aci_writer *writer;
     char *folder;              /* temporary */
     aci_export_scheme scheme;
+    int32_t group;             /* of the packed schemes */
     int bfloat;
     listed *list;              /* [n] */
     aci_safetensor *entries;   /* [n] */
@@ -50,13 +52,19 @@ typedef struct folder_export {
 
 /* ---- types --------------------------------------------------------------- */
 
+static int32_t most_bits(const folder_export *e)
+{
+    return e->scheme == ACI_EXPORT_DENSE    ? 32
+           : e->scheme == ACI_EXPORT_W4A16 ? 4 : 8;
+}
+
 static ac_status check_bits(const folder_export *e, const char *name,
                             ac_error *error)
 {
     const aci_variant *variant = e->work->variant;
-    int32_t most = e->scheme == ACI_EXPORT_W4A16 ? 4 : 8;
+    int32_t most = most_bits(e);
 
-    if (e->scheme == ACI_EXPORT_DENSE || variant->weight_bits <= most)
+    if (variant->weight_bits <= most)
         return AC_OK;
     return aci_platform_fail(error, AC_E_UNSUPPORTED,
                              "%s has weights of %d bits, more than %s holds; "
@@ -114,14 +122,14 @@ static uint64_t words(const folder_export *e, int32_t n_in)
 static uint64_t n_groups(const folder_export *e, int32_t n_in)
 {
     return e->scheme == ACI_EXPORT_W8A8
-               ? 1 : (uint64_t)(n_in / e->work->model->group);
+               ? 1 : (uint64_t)(n_in / e->group);
 }
 
 /* Type, shape and length of one part. */
 static void describe(aci_safetensor *out, const folder_export *e,
                      const listed *l)
 {
-    const aci_tensor *t = &l->tensor;
+    const aci_tensor *t = &l->from->tensor;
     size_t element = 2;
 
     out->name = l->name;
@@ -153,9 +161,10 @@ static void describe(aci_safetensor *out, const folder_export *e,
         out->n_bytes *= (size_t)out->dimensions[1];
 }
 
-static void add(folder_export *e, const aci_tensor *tensor, part which,
+static void add(folder_export *e, const aci_export_tensor *from, part which,
                 const char *suffix)
 {
+    const aci_tensor *tensor = &from->tensor;
     listed *l = &e->list[e->n];
     char name[ACI_FILE_NAME_BYTES];
     size_t n;
@@ -164,7 +173,7 @@ static void add(folder_export *e, const aci_tensor *tensor, part which,
     n = strlen(name);
     memcpy(l->name, name, n);
     memcpy(l->name + n, suffix, strlen(suffix) + 1);
-    l->tensor = *tensor;
+    l->from = from;
     l->part = which;
     describe(&e->entries[e->n], e, l);
     e->n++;
@@ -172,30 +181,61 @@ static void add(folder_export *e, const aci_tensor *tensor, part which,
         e->n_total += (uint64_t)tensor->n_out * (uint64_t)tensor->n_in;
 }
 
+/* Matrices that a variant owns may be of more bits than the rest. */
+static ac_status check_matrix(const folder_export *e,
+                              const aci_export_tensor *from, ac_error *error)
+{
+    if (from->bits > most_bits(e))
+        return aci_platform_fail(
+            error, AC_E_UNSUPPORTED, "%s of %s has %d bits of its own, more "
+            "than the others; export bf16 or w8a8", from->tensor.name,
+            e->work->variant->name, (int)from->bits);
+    if (e->scheme != ACI_EXPORT_W8A8 && from->tensor.n_in % e->group != 0)
+        return aci_platform_fail(
+            error, AC_E_UNSUPPORTED,
+            "%s has rows of %d values and scales for groups of %d, of which "
+            "not even those of %d divide them; export w8a8 or bf16",
+            from->tensor.name, (int)from->tensor.n_in,
+            (int)e->work->model->group, (int)LEAST_GROUP);
+    return AC_OK;
+}
+
+/* The zoo's group, or a half or a quarter of it, with each scale as often:
+ * whatever divides the rows that a cut leaves. */
+static int32_t choose_group(const folder_export *e)
+{
+    int32_t group = e->work->model->group;
+
+    for (size_t i = 0; i < e->work->n_tensors; i++) {
+        const aci_tensor *tensor = &e->work->tensors[i].tensor;
+
+        while (is_linear(e, tensor) && group > LEAST_GROUP &&
+               tensor->n_in % group != 0)
+            group /= 2;
+    }
+    return group;
+}
+
 static ac_status list_tensors(folder_export *e, ac_error *error)
 {
-    size_t n = aci_workshop_export_count(e->work);
     int packed = e->scheme != ACI_EXPORT_W8A8;
 
-    for (size_t i = 0; i < n; i++) {
-        aci_tensor tensor;
+    e->group = choose_group(e);
+    for (size_t i = 0; i < e->work->n_tensors; i++) {
+        const aci_export_tensor *from = &e->work->tensors[i];
+        ac_status status;
 
-        aci_workshop_export_at(&tensor, e->work, i);
-        if (!is_linear(e, &tensor)) {
-            add(e, &tensor, VALUES, "");
+        if (!is_linear(e, &from->tensor)) {
+            add(e, from, VALUES, "");
             continue;
         }
-        if (packed && tensor.n_in % e->work->model->group != 0)
-            return aci_platform_fail(
-                error, AC_E_UNSUPPORTED,
-                "%s has rows of %d values and scales for groups of %d; "
-                "export w8a8 or bf16, or make the zoo with a group that "
-                "divides them", tensor.name, (int)tensor.n_in,
-                (int)e->work->model->group);
-        add(e, &tensor, CODES, packed ? "_packed" : "");
-        add(e, &tensor, SCALES, "_scale");
+        status = check_matrix(e, from, error);
+        if (status != AC_OK)
+            return status;
+        add(e, from, CODES, packed ? "_packed" : "");
+        add(e, from, SCALES, "_scale");
         if (packed)
-            add(e, &tensor, SHAPE, "_shape");
+            add(e, from, SHAPE, "_shape");
     }
     e->work->report->n_tensors = e->n;
     return AC_OK;
@@ -204,7 +244,7 @@ static ac_status list_tensors(folder_export *e, ac_error *error)
 static ac_status allocate(folder_export *e, ac_error *error)
 {
     aci_memory *memory = e->work->memory;
-    size_t n = aci_workshop_export_count(e->work);
+    size_t n = e->work->n_tensors;
     size_t widest = aci_workshop_export_widest(e->work, 64);
 
     e->list = aci_platform_alloc_zeroed(memory, 3 * n, sizeof *e->list);
@@ -262,14 +302,13 @@ static ac_status too_large(const folder_export *e, const aci_tensor *tensor,
 static ac_status pack_row(size_t *n_bytes, folder_export *e, const listed *l,
                           int32_t row, ac_error *error)
 {
-    const aci_tensor *tensor = &l->tensor;
-    aci_model *model = (aci_model *)(uintptr_t)e->work->model;
-    int32_t bits = e->work->variant->weight_bits, n = tensor->n_in;
+    const aci_tensor *tensor = &l->from->tensor;
+    int32_t n = tensor->n_in;
     const float *values = e->values;
     size_t n_values = (size_t)n;
 
     if (l->part == VALUES || e->scheme == ACI_EXPORT_W8A8)
-        aci_workshop_export_read(e->values, e->work, tensor, row);
+        aci_workshop_export_read(e->values, l->from, row);
     if (l->part != VALUES && e->scheme == ACI_EXPORT_W8A8) {
         float scale = round_row(e, n);
 
@@ -278,17 +317,15 @@ static ac_status pack_row(size_t *n_bytes, folder_export *e, const listed *l,
                *n_bytes);
         return AC_OK;
     }
+    if (l->part != VALUES)
+        aci_workshop_export_row(e->codes, e->scales, l->from, row, e->group);
     if (l->part == CODES) {
-        aci_workshop_export_codes(
-            e->codes, aci_model_tensor_matrix(model, tensor), row, bits);
         *n_bytes = 4 * (size_t)words(e, n);
         put_words(e->packed, e->codes, n,
                   e->scheme == ACI_EXPORT_W4A16 ? 4 : 8, *n_bytes);
         return AC_OK;
     }
     if (l->part == SCALES) {
-        aci_workshop_export_scales(
-            e->scales, aci_model_tensor_matrix(model, tensor), row, bits);
         values = e->scales;
         n_values = (size_t)n_groups(e, n);
     }
@@ -310,15 +347,16 @@ static ac_status tell(folder_export *e, ac_error *error)
 static ac_status write_part(folder_export *e, const listed *l,
                             ac_error *error)
 {
+    const aci_tensor *tensor = &l->from->tensor;
     ac_status status = AC_OK;
 
     if (l->part == SHAPE) {
-        int64_t shape[2] = { l->tensor.n_out, l->tensor.n_in };
+        int64_t shape[2] = { tensor->n_out, tensor->n_in };
 
         return aci_platform_writer_append(e->writer, shape, sizeof shape,
                                           error);
     }
-    for (int32_t row = 0; row < l->tensor.n_out && status == AC_OK; row++) {
+    for (int32_t row = 0; row < tensor->n_out && status == AC_OK; row++) {
         size_t n_bytes = 0;
 
         status = pack_row(&n_bytes, e, l, row, error);
@@ -326,7 +364,7 @@ static ac_status write_part(folder_export *e, const listed *l,
             status = aci_platform_writer_append(e->writer, e->packed, n_bytes,
                                                 error);
         if (l->part != SCALES)
-            e->n_done += (uint64_t)l->tensor.n_in;
+            e->n_done += (uint64_t)tensor->n_in;
         if (status == AC_OK)
             status = tell(e, error);
     }
@@ -382,8 +420,7 @@ static ac_status fill(folder_export *e, ac_error *error)
         status = list_tensors(e, error);
     if (status == AC_OK)
         status = aci_workshop_export_config(e->work, e->folder, e->scheme,
-                                            e->work->model->group, e->bfloat,
-                                            error);
+                                            e->group, e->bfloat, error);
     if (status == AC_OK)
         status = aci_tokenizer_write_json(e->work->tokenizer, e->work->memory,
                                           e->folder, error);
@@ -433,6 +470,8 @@ ac_status aci_workshop_export_folder(aci_export *work, ac_error *error)
 
     if (status == AC_OK)
         status = choose_type(&e, error);
+    if (status == AC_OK)
+        status = aci_workshop_export_folder_plan(work, error);
     if (status == AC_OK)
         status = aci_platform_folder_begin(&e.folder, memory, work->out,
                                            work->options->overwrite != 0,

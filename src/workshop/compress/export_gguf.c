@@ -69,14 +69,12 @@ static ac_status read_type(uint32_t *out, const char *name,
 
 /* The type of a tensor: what was asked for where it holds the variant's
  * weights, else the smallest that does. */
-static uint32_t type_of(const gguf_export *e, const aci_tensor *tensor)
+static uint32_t type_of(const gguf_export *e, const aci_export_tensor *tensor)
 {
-    int32_t bits;
+    int32_t bits = tensor->bits;
 
-    if (!tensor->is_matrix)
+    if (!tensor->tensor.is_matrix)
         return F32;
-    bits = aci_workshop_export_bits(e->work->variant,
-                                    aci_workshop_export_member(tensor));
     if (e->asked == F32 || e->asked == F16 || e->asked == BF16)
         return e->asked;
     if (bits > 8)
@@ -87,7 +85,9 @@ static uint32_t type_of(const gguf_export *e, const aci_tensor *tensor)
 /* general.file_type, which is only for people. */
 static uint32_t file_type(const gguf_export *e)
 {
-    aci_tensor tensor = { .name = "0.q", .layer = 0, .is_matrix = 1 };
+    const aci_export_tensor tensor = {
+        .tensor.is_matrix = 1, .bits = e->work->variant->weight_bits
+    };
 
     switch (type_of(e, &tensor)) {
     case F32:
@@ -137,31 +137,29 @@ static void pack_q8_0(uint8_t *out, const int8_t *codes, float scale)
     }
 }
 
-static void pack_blocks(gguf_export *e, const aci_matrix *matrix, int32_t row,
-                        int32_t bits, uint32_t type)
+static void pack_blocks(gguf_export *e, const aci_export_tensor *tensor,
+                        int32_t row, uint32_t type)
 {
     uint8_t *out = e->packed;
 
-    aci_workshop_export_codes(e->codes, matrix, row, bits);
-    aci_workshop_export_scales(e->scales, matrix, row, bits);
-    for (int32_t k = 0; k < matrix->n_in; k += BLOCK) {
-        float scale = e->scales[k / matrix->group];
-
+    aci_workshop_export_row(e->codes, e->scales, tensor, row, BLOCK);
+    for (int32_t b = 0; b < tensor->tensor.n_in / BLOCK; b++) {
         if (type == Q4_0)
-            pack_q4_0(out, e->codes + k, scale);
+            pack_q4_0(out, e->codes + b * BLOCK, e->scales[b]);
         else
-            pack_q8_0(out, e->codes + k, scale);
+            pack_q8_0(out, e->codes + b * BLOCK, e->scales[b]);
         out += type == Q4_0 ? 18 : 34;
     }
 }
 
-static ac_status pack_values(gguf_export *e, const aci_tensor *tensor,
+static ac_status pack_values(gguf_export *e, const aci_export_tensor *from,
                              int32_t row, uint32_t type, ac_error *error)
 {
+    const aci_tensor *tensor = &from->tensor;
     size_t n = (size_t)tensor->n_in;
     int64_t bad;
 
-    aci_workshop_export_read(e->values, e->work, tensor, row);
+    aci_workshop_export_read(e->values, from, row);
     for (size_t i = 0; i < n; i++)
         if (!isfinite(e->values[i]))
             return aci_platform_fail(error, AC_E_NUMERIC,
@@ -185,12 +183,9 @@ static ac_status pack_values(gguf_export *e, const aci_tensor *tensor,
 /* Whether the file keeps these rows by rotary pairs. */
 static int is_paired(const gguf_export *e, const aci_tensor *tensor)
 {
-    int32_t architecture = e->work->model->shape.architecture;
-    const char *member = aci_workshop_export_member(tensor);
-
-    return (architecture == ACI_LLAMA || architecture == ACI_MISTRAL) &&
-           (member[0] == 'q' || member[0] == 'k') &&
-           (member[1] == '\0' || strcmp(member + 1, "_bias") == 0);
+    return aci_workshop_export_gguf_pairs(e->work) && tensor->layer >= 0 &&
+           (tensor->row == ACI_ROW_Q || tensor->row == ACI_ROW_K ||
+            tensor->row == ACI_ROW_Q_BIAS || tensor->row == ACI_ROW_K_BIAS);
 }
 
 /* Row of ours that the file has at `row`: (pair, half) there, (half, pair)
@@ -211,27 +206,24 @@ static ac_status tell(gguf_export *e, ac_error *error)
                                         e->n_total, error);
 }
 
-static ac_status write_matrix(gguf_export *e, const aci_tensor *tensor,
+static ac_status write_matrix(gguf_export *e, const aci_export_tensor *from,
                               ac_error *error)
 {
-    aci_model *model = (aci_model *)(uintptr_t)e->work->model;
-    const aci_matrix *matrix = aci_model_tensor_matrix(model, tensor);
-    uint32_t type = type_of(e, tensor);
+    const aci_tensor *tensor = &from->tensor;
+    uint32_t type = type_of(e, from);
     const aci_ggml_type *format = aci_model_ggml_type(type);
-    int32_t bits = aci_workshop_export_bits(
-        e->work->variant, aci_workshop_export_member(tensor));
     size_t row_bytes = (size_t)tensor->n_in / format->block_elements *
                        format->block_bytes;
     int paired = is_paired(e, tensor);
     ac_status status = AC_OK;
 
     for (int32_t i = 0; i < tensor->n_out && status == AC_OK; i++) {
-        int32_t row = paired ? our_row(i, model->shape.head_dim) : i;
+        int32_t row = paired ? our_row(i, e->work->shape.head_dim) : i;
 
         if (type == Q4_0 || type == Q8_0)
-            pack_blocks(e, matrix, row, bits, type);
+            pack_blocks(e, from, row, type);
         else
-            status = pack_values(e, tensor, row, type, error);
+            status = pack_values(e, from, row, type, error);
         if (status == AC_OK)
             status = aci_platform_writer_append(e->writer, e->packed,
                                                 row_bytes, error);
@@ -242,28 +234,27 @@ static ac_status write_matrix(gguf_export *e, const aci_tensor *tensor,
     return status;
 }
 
-static ac_status write_vector(gguf_export *e, const aci_tensor *tensor,
+static ac_status write_vector(gguf_export *e, const aci_export_tensor *from,
                               ac_error *error)
 {
-    int32_t head_dim = e->work->model->shape.head_dim;
-    ac_status status = pack_values(e, tensor, 0, F32, error);
+    int32_t n = from->tensor.n_in, head_dim = e->work->shape.head_dim;
+    ac_status status = pack_values(e, from, 0, F32, error);
 
-    if (status == AC_OK && is_paired(e, tensor))
-        for (int32_t i = 0; i < tensor->n_in; i++)
+    if (status == AC_OK && is_paired(e, &from->tensor))
+        for (int32_t i = 0; i < n; i++)
             memcpy(e->packed + sizeof(float) * (size_t)i,
                    &e->values[our_row(i, head_dim)], sizeof(float));
-    e->n_done += (uint64_t)tensor->n_in;
+    e->n_done += (uint64_t)n;
     return status != AC_OK
                ? status
                : aci_platform_writer_append(e->writer, e->packed,
-                                            sizeof(float) *
-                                                (size_t)tensor->n_in, error);
+                                            sizeof(float) * (size_t)n, error);
 }
 
 /* Llama 3's scaling: what every frequency is divided by. */
 static ac_status write_rope_table(gguf_export *e, ac_error *error)
 {
-    const aci_shape *shape = &e->work->model->shape;
+    const aci_shape *shape = &e->work->shape;
     aci_shape plain = *shape;
     size_t n = (size_t)shape->head_dim / 2;
     float magnitude, *without = e->values, *with = e->values + n;
@@ -281,15 +272,14 @@ static ac_status write_rope_table(gguf_export *e, ac_error *error)
 
 static ac_status write_tensors(gguf_export *e, ac_error *error)
 {
-    size_t n = aci_workshop_export_count(e->work);
+    const aci_export *work = e->work;
     ac_status status = AC_OK;
 
-    for (size_t i = 0; i < n && status == AC_OK; i++) {
-        aci_tensor tensor;
+    for (size_t i = 0; i < work->n_tensors && status == AC_OK; i++) {
+        const aci_export_tensor *from = &work->tensors[i];
 
-        aci_workshop_export_at(&tensor, e->work, i);
-        status = tensor.is_matrix ? write_matrix(e, &tensor, error)
-                                  : write_vector(e, &tensor, error);
+        status = from->tensor.is_matrix ? write_matrix(e, from, error)
+                                        : write_vector(e, from, error);
         if (status == AC_OK)
             status = aci_platform_writer_align(e->writer, ACI_GGUF_ALIGNMENT,
                                                error);
@@ -307,27 +297,24 @@ static ac_status write_tensors(gguf_export *e, ac_error *error)
 static ac_status list_tensors(aci_gguf_draft *draft, gguf_export *e,
                               ac_error *error)
 {
-    const aci_shape *shape = &e->work->model->shape;
-    size_t n = aci_workshop_export_count(e->work);
+    const aci_shape *shape = &e->work->shape;
 
-    for (size_t i = 0; i < n; i++) {
+    for (size_t i = 0; i < e->work->n_tensors; i++) {
+        const aci_tensor *tensor = &e->work->tensors[i].tensor;
+        uint32_t type = type_of(e, &e->work->tensors[i]);
         char name[ACI_FILE_NAME_BYTES];
-        aci_tensor tensor;
-        uint32_t type;
 
-        aci_workshop_export_at(&tensor, e->work, i);
-        aci_model_tensor_name_gguf(name, &tensor);
-        type = type_of(e, &tensor);
-        if ((type == Q4_0 || type == Q8_0) && tensor.n_in % BLOCK != 0)
+        aci_model_tensor_name_gguf(name, tensor);
+        if ((type == Q4_0 || type == Q8_0) && tensor->n_in % BLOCK != 0)
             return aci_platform_fail(
                 error, AC_E_UNSUPPORTED,
                 "%s has rows of %d values and %s takes blocks of %d; export "
-                "with type f16", name, (int)tensor.n_in,
+                "with type f16", name, (int)tensor->n_in,
                 aci_model_ggml_type(type)->name, BLOCK);
         aci_model_gguf_list_tensor(
-            draft, name, type, (uint64_t)tensor.n_in,
-            tensor.is_matrix ? (uint64_t)tensor.n_out : 0);
-        e->n_total += (uint64_t)tensor.n_out * (uint64_t)tensor.n_in;
+            draft, name, type, (uint64_t)tensor->n_in,
+            tensor->is_matrix ? (uint64_t)tensor->n_out : 0);
+        e->n_total += (uint64_t)tensor->n_out * (uint64_t)tensor->n_in;
     }
     if (shape->rope_scaling == ACI_ROPE_LLAMA3)
         aci_model_gguf_list_tensor(draft, ROPE_TABLE, F32,
@@ -358,10 +345,8 @@ static ac_status write_file(gguf_export *e, ac_error *error)
     ac_status status;
 
     aci_model_gguf_draft_init(&draft, e->work->memory);
-    status = aci_workshop_export_gguf_shape(&draft, e->work, file_type(e),
-                                            error);
-    if (status == AC_OK)
-        status = aci_workshop_export_gguf_vocabulary(&draft, e->work, error);
+    aci_workshop_export_gguf_shape(&draft, e->work, file_type(e));
+    status = aci_workshop_export_gguf_vocabulary(&draft, e->work, error);
     if (status == AC_OK)
         status = list_tensors(&draft, e, error);
     if (status == AC_OK)
@@ -413,6 +398,8 @@ ac_status aci_workshop_export_gguf(aci_export *work, ac_error *error)
     if (status == AC_OK)
         status = read_type(&e.asked, work->options->type, work->variant,
                            error);
+    if (status == AC_OK)
+        status = aci_workshop_export_gguf_plan(work, error);
     if (status == AC_OK)
         status = aci_platform_writer_open(&e.writer, memory, work->out, error);
     if (status == AC_OK)

@@ -22,8 +22,9 @@ static void nibbles(int *out, const uint8_t *plane, const aci_matrix *matrix,
         out[i] = (plane[at + (size_t)i] >> shift & 15) - 8;
 }
 
-void aci_workshop_export_codes(int8_t *codes, const aci_matrix *matrix,
-                               int32_t row, int32_t bits)
+/* [n_in_padded]: q or c, also of columns that a cut left out. */
+static void read_codes(int8_t *codes, const aci_matrix *matrix, int32_t row,
+                       int32_t bits)
 {
     int q[RUN], r[RUN];
 
@@ -47,13 +48,6 @@ static float scale_at(const aci_matrix *matrix, int32_t row, int32_t group,
         return scale * (1.0f / (float)matrix->ratio);
     return bits == 16 ? scale * (1.0f / (256.0f * (float)matrix->ratio))
                       : scale;
-}
-
-void aci_workshop_export_scales(float *scales, const aci_matrix *matrix,
-                                int32_t row, int32_t bits)
-{
-    for (int32_t g = 0; g < matrix->n_in_padded / matrix->group; g++)
-        scales[g] = scale_at(matrix, row, g, bits);
 }
 
 void aci_workshop_export_values(float *out, const aci_matrix *matrix,
@@ -87,20 +81,49 @@ void aci_workshop_export_values(float *out, const aci_matrix *matrix,
     }
 }
 
-void aci_workshop_export_read(float *out, const aci_export *work,
-                              const aci_tensor *tensor, int32_t row)
+static void read_vector(float *out, const aci_export_tensor *tensor)
 {
-    /* The list's look-up hands out what may be changed; we only read. */
-    aci_model *model = (aci_model *)(uintptr_t)work->model;
+    size_t n = (size_t)tensor->n_vector;
 
-    if (tensor->is_matrix)
-        aci_workshop_export_values(
-            out, aci_model_tensor_matrix(model, tensor), row,
-            aci_workshop_export_bits(work->variant,
-                                     aci_workshop_export_member(tensor)));
-    else
-        memcpy(out, *aci_model_tensor_vector(model, tensor),
-               (size_t)tensor->n_in * sizeof *out);
+    if (n > 0)
+        memcpy(out, tensor->vector, n * sizeof *out);
+    for (int32_t i = tensor->n_vector; i < tensor->tensor.n_in; i++)
+        out[i] = tensor->fill;
+}
+
+void aci_workshop_export_read(float *out, const aci_export_tensor *tensor,
+                              int32_t row)
+{
+    const aci_matrix *matrix = &tensor->matrix;
+    int32_t n = row < matrix->n_out ? matrix->n_in : 0;
+
+    if (!tensor->tensor.is_matrix) {
+        read_vector(out, tensor);
+        return;
+    }
+    if (n > 0)
+        aci_workshop_export_values(out, matrix, row, tensor->bits);
+    memset(out + n, 0, (size_t)(tensor->tensor.n_in - n) * sizeof *out);
+}
+
+void aci_workshop_export_row(int8_t *codes, float *scales,
+                             const aci_export_tensor *tensor, int32_t row,
+                             int32_t group)
+{
+    const aci_matrix *matrix = &tensor->matrix;
+    int32_t n_groups = (tensor->tensor.n_in + group - 1) / group;
+    int32_t n = row < matrix->n_out ? matrix->n_in : 0, whole;
+
+    if (n > 0)
+        read_codes(codes, matrix, row, tensor->bits);
+    whole = n_groups * group;
+    if (whole > n)
+        memset(codes + n, 0, (size_t)(whole - n));
+    for (int32_t g = 0; g < n_groups; g++)
+        scales[g] = g * group < n ? scale_at(matrix, row,
+                                             g * group / matrix->group,
+                                             tensor->bits)
+                                  : 0.0f;
 }
 
 /* Round to nearest even. */
