@@ -478,7 +478,7 @@ END_TEST
 
 /* ---- other architectures ------------------------------------------------- */
 
-START_TEST(qwen2_whose_layers_differ_is_a_deci_with_biases)
+START_TEST(qwen2_whose_layers_differ_is_a_deci)
 {
     aci_shape shape = structural_shape();
     ac_export_report report;
@@ -560,7 +560,7 @@ Suite *test_export_plan_suite(void)
     tcase_add_test(tests, a_file_with_layers_that_differ_is_a_model);
     tcase_add_test(tests, truncated_anywhere_is_an_error);
     tcase_add_loop_test(tests, what_a_variant_owns_is_written, 0, 2);
-    tcase_add_loop_test(tests, qwen2_whose_layers_differ_is_a_deci_with_biases, 0,
+    tcase_add_loop_test(tests, qwen2_whose_layers_differ_is_a_deci, 0,
                         N_PLANS);
     tcase_add_loop_test(tests, qwen3_keeps_its_architecture, 0, N_PLANS);
     tcase_add_loop_test(tests, biases_without_a_place_are_refused, 0, 2);
