@@ -622,11 +622,17 @@ typedef struct ac_compress_options {
                                      AC_RECOVERY_NONE. All rungs together are
                                      2.25 times as many (docs/compression.md)
                                      */
+    const char *targets;          /* "cost=0.3,bytes=0.2": for each a variant
+                                     with the least expected loss whose cost
+                                     over full's is at most that: cost (or
+                                     bit_operations), bytes, macs, seconds.
+                                     AC_E_ARGUMENT names the least that can be
+                                     reached; NULL: none */
 } ac_compress_options;
 
 #define AC_COMPRESS_OPTIONS_INIT { sizeof(ac_compress_options), 0, 0, NULL, \
                                    NULL, 0, 0, NULL, NULL, NULL, NULL, 0, \
-                                   NULL, 0, NULL, 0, 0, NULL, 0 }
+                                   NULL, 0, NULL, 0, 0, NULL, 0, NULL }
 
 #define AC_RECOVERY_TOKENS 300000 /* the default of recovery_tokens */
 #define AC_RECOVERY_NONE UINT64_MAX

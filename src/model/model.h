@@ -58,6 +58,11 @@ void aci_model_token_cost(aci_token_cost *out, const aci_model *model,
                           int32_t variant, int32_t kv_bits, int64_t position,
                           int with_head);
 
+/* Adds what one matrix of a zoo costs a token. */
+void aci_model_matrix_cost(aci_token_cost *sum, int32_t n_out, int32_t n_in,
+                           int32_t bits, int32_t activation_bits,
+                           int32_t group);
+
 /* Files of a zoo. */
 #define ACI_ZOO_CARD "zoo.json"
 #define ACI_ZOO_WEIGHTS "weights.acw"

@@ -37,19 +37,25 @@ static uint64_t weight_bytes(uint64_t n_out, uint64_t n_in, int32_t bits,
            n_out * (columns / (uint64_t)group) * sizeof(uint16_t);
 }
 
-static void add_matrix(count *c, int32_t n_out, int32_t n_in, int32_t bits,
-                       int32_t activation_bits)
+void aci_model_matrix_cost(aci_token_cost *sum, int32_t n_out, int32_t n_in,
+                           int32_t bits, int32_t activation_bits,
+                           int32_t group)
 {
     uint64_t macs = (uint64_t)n_out * (uint64_t)n_in;
     uint64_t rows = (uint64_t)n_out;
 
     if (bits != 32)
         rows = (rows + ACI_STRIP_ROWS - 1) / ACI_STRIP_ROWS * ACI_STRIP_ROWS;
-    c->sum.macs += macs;
-    c->sum.bit_operations += macs * (uint64_t)bits *
-                             (uint64_t)activation_bits;
-    c->sum.bytes += weight_bytes(rows, (uint64_t)n_in, bits,
-                                 c->model->group);
+    sum->macs += macs;
+    sum->bit_operations += macs * (uint64_t)bits * (uint64_t)activation_bits;
+    sum->bytes += weight_bytes(rows, (uint64_t)n_in, bits, group);
+}
+
+static void add_matrix(count *c, int32_t n_out, int32_t n_in, int32_t bits,
+                       int32_t activation_bits)
+{
+    aci_model_matrix_cost(&c->sum, n_out, n_in, bits, activation_bits,
+                          c->model->group);
 }
 
 /* A tensor at `bits` of the store, or what the variant owns instead. */

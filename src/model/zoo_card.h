@@ -16,6 +16,15 @@ typedef struct aci_recovered {
     double seconds;
 } aci_recovered;
 
+/* What a variant was asked to cost; cost NULL: nothing. */
+typedef struct aci_targeted {
+    const char *cost;          /* which one; static */
+    double at_most, expected;  /* over full's */
+    double kl_expected;        /* before recovery */
+} aci_targeted;
+
+enum { ACI_N_TIMINGS = 8 };
+
 typedef struct aci_zoo_card {
     char name[96];
     char architecture[32];
@@ -37,6 +46,12 @@ typedef struct aci_zoo_card {
     int32_t n_variants;
     /* Of each variant; written, not read: nothing runs by it. */
     aci_recovered recovered[AC_MAX_VARIANTS];
+    aci_targeted targeted[AC_MAX_VARIANTS];
+    /* Seconds of a token's products where it was made, when targets were asked
+     * for: q, k, v, o, gate, up, down, head; 4, 8, 16 bits; fixed, per weight.
+     * Written, not read. */
+    double timings[ACI_N_TIMINGS][3][2];
+    int32_t has_timings;
 } aci_zoo_card;
 
 /* Reads strictly: wrong types, numbers out of range, doubled or missing

@@ -80,8 +80,21 @@ static json_t *make_recovered(const aci_recovered *recovered)
     return object;
 }
 
+static json_t *make_targeted(const aci_targeted *targeted)
+{
+    json_t *object = json_object();
+
+    json_object_set_new(object, "cost", json_string(targeted->cost));
+    json_object_set_new(object, "at_most", make_real(targeted->at_most));
+    json_object_set_new(object, "expected", make_real(targeted->expected));
+    json_object_set_new(object, "kl_expected",
+                        make_real(targeted->kl_expected));
+    return object;
+}
+
 static json_t *make_variant(const aci_variant *variant,
-                            const aci_recovered *recovered)
+                            const aci_recovered *recovered,
+                            const aci_targeted *targeted)
 {
     aci_variant copy = *variant;
     json_t *measured = json_object();
@@ -105,9 +118,32 @@ static json_t *make_variant(const aci_variant *variant,
         json_object_set_new(object, "plan",
                             aci_model_card_plan(variant->kept,
                                                 variant->n_kept));
+    if (targeted->cost != NULL)
+        json_object_set_new(object, "target", make_targeted(targeted));
     if (recovered->n_tokens > 0)
         json_object_set_new(object, "recovery", make_recovered(recovered));
     json_object_set_new(object, "measured", measured);
+    return object;
+}
+
+/* {"q": {"4": [fixed, per weight], "8": ..., "16": ...}, ...} */
+static json_t *make_timings(const aci_zoo_card *card)
+{
+    static const char *const names[ACI_N_TIMINGS] = {
+        "q", "k", "v", "o", "gate", "up", "down", "head"
+    };
+    json_t *object = json_object();
+
+    for (int i = 0; i < ACI_N_TIMINGS; i++) {
+        const double (*t)[2] = card->timings[i];
+
+        json_object_set_new(
+            object, names[i],
+            json_pack("{s:[o, o], s:[o, o], s:[o, o]}", "4",
+                      make_real(t[0][0]), make_real(t[0][1]), "8",
+                      make_real(t[1][0]), make_real(t[1][1]), "16",
+                      make_real(t[2][0]), make_real(t[2][1])));
+    }
     return object;
 }
 
@@ -152,8 +188,11 @@ static json_t *make_root(const aci_zoo_card *card)
                       "checksum", make_hex(card->extras_checksum)));
     for (int32_t i = 0; i < card->n_variants; i++)
         json_array_append_new(variants, make_variant(&card->variants[i],
-                                                     &card->recovered[i]));
+                                                     &card->recovered[i],
+                                                     &card->targeted[i]));
     json_object_set_new(root, "variants", variants);
+    if (card->has_timings)
+        json_object_set_new(root, "timings", make_timings(card));
     return root;
 }
 
@@ -178,6 +217,7 @@ static size_t provenance_fields(const aci_zoo_card *card)
 static size_t variant_fields(const aci_zoo_card *card, size_t i)
 {
     return 6 + (card->variants[i].kept != NULL ? 1u : 0u) +
+           (card->targeted[i].cost != NULL ? 1u : 0u) +
            (card->recovered[i].n_tokens > 0 ? 1u : 0u);
 }
 
@@ -186,7 +226,11 @@ static int is_complete(const json_t *root, const aci_zoo_card *card)
     const json_t *variants = json_object_get(root, "variants");
     const json_t *extras = json_object_get(root, "extras");
 
-    if (json_object_size(root) != (card->extras_bytes > 0 ? 8 : 7) ||
+    if (json_object_size(root) != 7 + (card->extras_bytes > 0 ? 1u : 0u) +
+                                      (card->has_timings ? 1u : 0u) ||
+        (card->has_timings &&
+         json_object_size(json_object_get(root, "timings")) !=
+             ACI_N_TIMINGS) ||
         (card->extras_bytes > 0 && json_object_size(extras) != 2) ||
         json_object_size(json_object_get(root, "provenance")) !=
             provenance_fields(card) ||

@@ -272,7 +272,7 @@ AT(ac_progress, total, 24);
 AT(ac_progress, seconds, 32);
 AT(ac_progress, loss, 40);
 
-SIZE(ac_compress_options, 128);
+SIZE(ac_compress_options, 136);
 AT(ac_compress_options, struct_size, 0);
 AT(ac_compress_options, n_threads, 4);
 AT(ac_compress_options, memory_limit_bytes, 8);
@@ -292,6 +292,7 @@ AT(ac_compress_options, n_calibration, 104);
 AT(ac_compress_options, reserved, 108);
 AT(ac_compress_options, plan_path, 112);
 AT(ac_compress_options, recovery_tokens, 120);
+AT(ac_compress_options, targets, 128);
 
 SIZE(ac_measure_options, 56);
 AT(ac_measure_options, struct_size, 0);

@@ -146,7 +146,7 @@ wait $child || code=$?
 [ $code = 8 ] || fail "SIGTERM gave $code: $(cat err)"
 [ "$(($(date +%s) - began))" -le 5 ] || fail "SIGTERM took its time"
 grep -q '^stopping' err || fail "SIGTERM was not answered at once"
-grep -q 'stopped while int4-pruned was recovered; no zoo' err ||
+grep -q 'stopped at int4-pruned; no zoo' err ||
     fail "$(cat err)"
 [ ! -e stopped.zoo ] || fail "a run that was stopped left a zoo"
 printf 'garbage' > z.zoo/weights.acw

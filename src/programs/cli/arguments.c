@@ -90,6 +90,7 @@ static bool read_value(const argument *a, const char *text)
             return false;
         *(float *)a->value = real;
         return true;
+    case ARGUMENT_EACH:
     case ARGUMENT_TEXTS:
         return add_text(a->value, text);
     case ARGUMENT_FLAG:

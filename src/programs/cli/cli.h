@@ -33,6 +33,7 @@ typedef enum argument_kind {
     ARGUMENT_NUMBER,      /* uint32_t */
     ARGUMENT_LARGE,       /* uint64_t; K, M, G understood */
     ARGUMENT_REAL,        /* float */
+    ARGUMENT_EACH,        /* text_list: one word each time it is given */
     ARGUMENT_TEXTS        /* text_list: the words up to the next option */
 } argument_kind;
 

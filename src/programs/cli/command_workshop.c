@@ -16,12 +16,31 @@ static void print_log(int32_t level, const char *text, void *user)
 /* No such option was given. */
 #define UNSET (UINT64_MAX - 1)
 
+/* "a,b" of all that were given. */
+static bool join_targets(char *out, size_t capacity, const text_list *list)
+{
+    size_t n = 0;
+
+    for (uint32_t i = 0; i < list->n; i++) {
+        int more = snprintf(out + n, capacity - n, "%s%s", i > 0 ? "," : "",
+                            list->items[i]);
+
+        if (more < 0 || (size_t)more >= capacity - n) {
+            fprintf(stderr, "agentcompress compress: too many targets\n");
+            return false;
+        }
+        n += (size_t)more;
+    }
+    return true;
+}
+
 int command_compress(int argc, char **argv, const command *self)
 {
     ac_compress_options options = AC_COMPRESS_OPTIONS_INIT;
     progress_state progress = { .line_open = false };
     bool overwrite = false;
-    text_list calibration = { .n = 0 };
+    text_list calibration = { .n = 0 }, targets = { .n = 0 };
+    char all_targets[1024];
     uint64_t recover = UNSET;
     const argument table[] = {
         { "calibrate", ARGUMENT_TEXTS, &calibration, "FILES",
@@ -34,6 +53,9 @@ int command_compress(int argc, char **argv, const command *self)
           "names, or ladder: eight of them (full,int8,int4)" },
         { "plan", ARGUMENT_TEXT, &options.plan_path, "FILE",
           "JSON file of more variants (docs/compression.md)" },
+        { "target", ARGUMENT_EACH, &targets, "COST=SHARE",
+          "the best variant of at most that share of full's cost, bytes, "
+          "seconds" },
         { "recover", ARGUMENT_LARGE, &recover, "TOKENS",
           "train what lost quality end to end on so many at most; 0: do not "
           "(300000)" },
@@ -59,6 +81,9 @@ int command_compress(int argc, char **argv, const command *self)
 
     if (code >= 0)
         return code;
+    if (!join_targets(all_targets, sizeof all_targets, &targets))
+        return EXIT_USAGE;
+    options.targets = targets.n > 0 ? all_targets : NULL;
     options.overwrite = overwrite;
     options.calibration = calibration.items;
     options.n_calibration = calibration.n;

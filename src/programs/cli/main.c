@@ -7,6 +7,8 @@ static const command commands[] = {
     { "compress", "CHECKPOINT ZOO", "make a zoo of variants from a model",
       "  agentcompress compress ./SmolLM-135M smollm.zoo\n"
       "  agentcompress compress model.gguf my.zoo --variants int8,int4\n"
+      "  agentcompress compress ./my my.zoo --calibrate text.txt "
+      "--target cost=0.15\n"
       "  agentcompress compress synthetic:smollm-135m bench.zoo\n",
       command_compress },
     { "run", "ZOO PROMPT", "route a prompt, generate, and account for it",

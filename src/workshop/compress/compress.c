@@ -8,6 +8,7 @@
 #include "platform/clock.h"
 #include "platform/error.h"
 #include "workshop/compress/ladder_make.h"
+#include "workshop/compress/ladder_target.h"
 #include "workshop/compress/matrix_feedback.h"
 #include "workshop/compress/zoo_write.h"
 #include "workshop/workshop.h"
@@ -315,9 +316,13 @@ ac_status aci_workshop_compress(aci_memory *memory, aci_pool *pool,
                                        error);
     if (status == AC_OK)
         status = aci_workshop_ladder_parse(&ladder, memory, options->variants,
-                                           options->plan_path, error);
+                                           options->plan_path,
+                                           options->targets, error);
     if (status == AC_OK && is_ladder(&ladder, options))
         status = check_ladder(options, error);
+    if (status == AC_OK)
+        status = aci_workshop_targets_reachable(memory, &ladder, shape,
+                                                work.group, error);
     if (status == AC_OK && calibrated)
         status = aci_workshop_stages_open(&work.stages, memory, folder,
                                           options, error);

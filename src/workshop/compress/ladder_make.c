@@ -7,6 +7,7 @@
 #include "platform/clock.h"
 #include "platform/error.h"
 #include "platform/files.h"
+#include "workshop/compress/ladder_target.h"
 
 typedef struct ladder_making {
     const aci_ladder_work *work;
@@ -311,7 +312,7 @@ static void tell_bytes(const ladder_making *m)
 
 ac_status aci_workshop_ladder_make(aci_zoo_card *card,
                                    const aci_ladder_work *work,
-                                   const aci_ladder_plan *plan,
+                                   aci_ladder_plan *plan,
                                    const char *folder, ac_error *error)
 {
     ladder_making m = { .work = work, .plan = plan, .card = card };
@@ -325,7 +326,11 @@ ac_status aci_workshop_ladder_make(aci_zoo_card *card,
     if (status == AC_OK) /* unfinished, it is no zoo */
         aci_platform_remove_file(card_path);
     if (status == AC_OK)
-        status = aci_workshop_school_open(&m.school, work, folder, error);
+        status = aci_workshop_school_open(&m.school, work, folder,
+                                          plan->losses != NULL, error);
+    if (status == AC_OK)
+        status = aci_workshop_ladder_targets(plan, card, work, &m.school,
+                                             m.model, error);
     for (int32_t i = 0; status == AC_OK && i < plan->n; i++)
         status = find_variant(&m, i, error);
     if (status == AC_OK)

@@ -16,13 +16,13 @@
 #include "workshop/compress/ladder_plan.h"
 #include "workshop/compress/recover.h"
 
-/* Makes extras.acw (if any variant owns something) and the card anew in
- * `folder`, which has the store, a tokenizer and a card of the plain variants.
- * `card` gets the ladder's variants, their plans from work->memory:
- * aci_model_card_clear. */
+/* Plans what has a target, by the store that is there. Makes extras.acw (if any
+ * variant owns something) and the card anew in `folder`, which has the store, a
+ * tokenizer and a card of the plain variants. `card` gets the ladder's
+ * variants, their plans from work->memory: aci_model_card_clear. */
 ac_status aci_workshop_ladder_make(aci_zoo_card *card,
                                    const aci_ladder_work *work,
-                                   const aci_ladder_plan *plan,
+                                   aci_ladder_plan *plan,
                                    const char *folder, ac_error *error);
 
 /* ---- ladder_student.c ---------------------------------------------------- */
@@ -52,6 +52,7 @@ typedef struct aci_ladder_school {
     const aci_ladder_work *work;
     aci_float_model teacher;
     aci_corpus lessons, exam;  /* of different documents */
+    uint64_t judge_tokens;     /* of the exam; 0: as many as for a variant */
     uint64_t n_tokens;         /* a variant is trained on end to end at most;
                                   0: none are. Before that each layer learns
                                   by itself from an eighth of as many, six
@@ -59,9 +60,11 @@ typedef struct aci_ladder_school {
                                   and biases from half as many */
 } aci_ladder_school;
 
+/* `is_needed`: to judge by, where nothing is to be trained, too. */
 ac_status aci_workshop_school_open(aci_ladder_school *out,
                                    const aci_ladder_work *work,
-                                   const char *folder, ac_error *error);
+                                   const char *folder, int is_needed,
+                                   ac_error *error);
 void aci_workshop_school_close(aci_ladder_school *school);
 
 /* The rest of the student from the store's planes at the variant's bits, and

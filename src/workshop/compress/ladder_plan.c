@@ -156,6 +156,74 @@ static ac_status study(curves *out, aci_unit_order *order,
     return status;
 }
 
+/* ---- what targets need of it --------------------------------------------- */
+
+int32_t aci_workshop_losses_steps(const aci_shape *shape)
+{
+    return (shape->n_ff + ACI_NEURON_MULTIPLE - 1) / ACI_NEURON_MULTIPLE;
+}
+
+static size_t per_layer(const aci_shape *shape)
+{
+    return (size_t)shape->n_head_kv + 1 +
+           (size_t)aci_workshop_losses_steps(shape) + 1;
+}
+
+size_t aci_workshop_losses_count(const aci_shape *shape)
+{
+    return 2 * (size_t)shape->n_layer * per_layer(shape);
+}
+
+const double *aci_workshop_losses_heads(const aci_ladder_plan *plan,
+                                        const aci_shape *shape, int32_t layer,
+                                        int by_bias)
+{
+    return plan->losses + (2 * (size_t)layer + (by_bias != 0)) *
+                              per_layer(shape);
+}
+
+const double *aci_workshop_losses_neurons(const aci_ladder_plan *plan,
+                                          const aci_shape *shape,
+                                          int32_t layer, int by_bias)
+{
+    return aci_workshop_losses_heads(plan, shape, layer, by_bias) +
+           shape->n_head_kv + 1;
+}
+
+static double relative(const double *losses, int64_t units)
+{
+    double all = losses[0] > 0.0 ? losses[0] : 1.0;
+
+    return fmax(losses[units] / all, 0.0);
+}
+
+static ac_status keep_losses(aci_ladder_plan *out, const curves *from,
+                             const aci_shape *s, ac_error *error)
+{
+    int32_t n_steps = aci_workshop_losses_steps(s);
+    double *at;
+
+    out->losses = at = aci_platform_alloc_array(
+        out->memory, aci_workshop_losses_count(s), sizeof *at);
+    if (at == NULL)
+        return aci_platform_fail_memory(error, "the losses of widths");
+    for (size_t l = 0; l < (size_t)s->n_layer; l++)
+        for (int i = 0; i < 2; i++) {
+            const double *heads = from->heads[i] +
+                                  l * (size_t)(s->n_head_kv + 1);
+            const double *neurons = from->neurons[i] +
+                                    l * (size_t)(s->n_ff + 1);
+
+            for (int32_t k = 0; k <= s->n_head_kv; k++)
+                *at++ = relative(heads, k);
+            for (int32_t j = 0; j <= n_steps; j++)
+                *at++ = relative(neurons, j < n_steps
+                                              ? j * ACI_NEURON_MULTIPLE
+                                              : s->n_ff);
+        }
+    return AC_OK;
+}
+
 /* ---- widths -------------------------------------------------------------- */
 
 enum { HEADS = 1, NEURONS = 2 };
@@ -447,6 +515,7 @@ ac_status aci_workshop_ladder_plan(aci_ladder_plan *out,
         out->variants[out->n].recipe = ladder->recipes[out->n];
         any |= prunes(&ladder->recipes[out->n]);
     }
+    any |= aci_workshop_ladder_has_target(ladder);
     status = aci_workshop_order_open(&out->order, work->memory, work->shape,
                                      error);
     if (status == AC_OK && any)
@@ -460,10 +529,12 @@ ac_status aci_workshop_ladder_plan(aci_ladder_plan *out,
             status = plan_widths(plan, work, &losses, error);
         if (status == AC_OK && plan->recipe.rank < 1.0)
             status = plan_ranks(plan, work, &out->order, error);
-        if (status == AC_OK &&
+        if (status == AC_OK && plan->recipe.target == 0.0 &&
             aci_workshop_recipe_is_structural(&plan->recipe))
             tell(work, plan);
     }
+    if (status == AC_OK && aci_workshop_ladder_has_target(ladder))
+        status = keep_losses(out, &losses, work->shape, error);
     close_curves(&losses, work);
     return status;
 }
@@ -475,6 +546,7 @@ void aci_workshop_ladder_plan_close(aci_ladder_plan *plan)
         aci_platform_free(plan->memory, plan->variants[i].rank_qkv);
         aci_platform_free(plan->memory, plan->variants[i].rank_o);
     }
+    aci_platform_free(plan->memory, plan->losses);
     aci_workshop_order_close(&plan->order);
     memset(plan, 0, sizeof *plan);
 }

@@ -41,7 +41,20 @@ typedef struct aci_ladder_plan {
     aci_unit_order order;
     aci_variant_plan variants[AC_MAX_VARIANTS];
     int32_t n;
+    double *losses;        /* with targets: of every width, see below */
 } aci_ladder_plan;
+
+/* Relative losses of keeping k heads, or j steps of 64 neurons (the last one
+ * may be shorter), when a bias alone makes up for the rest (by_bias) or the
+ * weights that stay do. */
+int32_t aci_workshop_losses_steps(const aci_shape *shape); /* of neurons */
+size_t aci_workshop_losses_count(const aci_shape *shape);
+const double *aci_workshop_losses_heads(const aci_ladder_plan *plan,
+                                        const aci_shape *shape, int32_t layer,
+                                        int by_bias);
+const double *aci_workshop_losses_neurons(const aci_ladder_plan *plan,
+                                          const aci_shape *shape,
+                                          int32_t layer, int by_bias);
 
 /* Tells what a variant became in the log. A target that the rules of
  * prune_allocate.h forbid becomes the least they allow, and that is said.

@@ -2,6 +2,7 @@
 #include "workshop/compress/ladder_recipe.h"
 
 #include <jansson.h>
+#include <math.h>
 #include <stdio.h>
 #include <string.h>
 
@@ -19,10 +20,10 @@ enum { MAX_PLAN_BYTES = 1 << 20 };
  * weights: a matrix of its own would cost the zoo more bytes than the others'
  * together (docs/compression.md). */
 static const aci_recipe structural[] = {
-    { "int4-lowrank", 4, 8, 8, 8, 1.0, 1.0, 1.0, 0.7, 1 },
-    { "int8-pruned", 8, 8, 8, 8, 0.85, 1.0, 1.0, 1.0, 0 },
-    { "int4-pruned", 4, 8, 8, 8, 0.7, 1.0, 1.0, 1.0, 1 },
-    { "int4-small", 4, 8, 4, 8, 0.5, 1.0, 1.0, 1.0, 1 },
+    { "int4-lowrank", 4, 8, 8, 8, 1.0, 1.0, 1.0, 0.7, 1, 0.0, 0 },
+    { "int8-pruned", 8, 8, 8, 8, 0.85, 1.0, 1.0, 1.0, 0, 0.0, 0 },
+    { "int4-pruned", 4, 8, 8, 8, 0.7, 1.0, 1.0, 1.0, 1, 0.0, 0 },
+    { "int4-small", 4, 8, 4, 8, 0.5, 1.0, 1.0, 1.0, 1, 0.0, 0 },
 };
 
 enum { N_STRUCTURAL = sizeof structural / sizeof structural[0] };
@@ -30,13 +31,22 @@ enum { N_STRUCTURAL = sizeof structural / sizeof structural[0] };
 int aci_workshop_recipe_is_structural(const aci_recipe *recipe)
 {
     return recipe->width < 1.0 || recipe->heads < 1.0 ||
-           recipe->neurons < 1.0 || recipe->rank < 1.0;
+           recipe->neurons < 1.0 || recipe->rank < 1.0 ||
+           recipe->target > 0.0;
 }
 
 int aci_workshop_ladder_is_structural(const aci_ladder *ladder)
 {
     for (int32_t i = 0; i < ladder->n; i++)
         if (aci_workshop_recipe_is_structural(&ladder->recipes[i]))
+            return 1;
+    return 0;
+}
+
+int aci_workshop_ladder_has_target(const aci_ladder *ladder)
+{
+    for (int32_t i = 0; i < ladder->n; i++)
+        if (ladder->recipes[i].target > 0.0)
             return 1;
     return 0;
 }
@@ -285,9 +295,89 @@ static ac_status add_plan(aci_ladder *ladder, aci_memory *memory,
     return status;
 }
 
+/* ---- targets ------------------------------------------------------------- */
+
+static const char *const cost_names[] = { "bit_operations", "bytes", "macs",
+                                          "seconds" };
+
+/* A number as JSON has it, which no locale changes; NaN for anything else. */
+static double read_number(const char *text, size_t n)
+{
+    json_t *json = json_loadb(text, n, JSON_DECODE_ANY, NULL);
+    double value = json_is_number(json) ? json_number_value(json) : NAN;
+
+    json_decref(json);
+    return value;
+}
+
+static int32_t cost_named(const char *name, size_t n)
+{
+    int32_t cost = (int32_t)(sizeof cost_names / sizeof *cost_names) - 1;
+
+    if (n == 4 && memcmp(name, "cost", n) == 0)
+        return ACI_COST_BIT_OPERATIONS;
+    while (cost >= 0 && (strlen(cost_names[cost]) != n ||
+                         memcmp(cost_names[cost], name, n) != 0))
+        cost--;
+    return cost;
+}
+
+const char *aci_workshop_target_name(int32_t cost)
+{
+    return cost_names[cost];
+}
+
+/* "cost=0.3", n bytes long. */
+static ac_status read_target(aci_recipe *out, const char *text, size_t n,
+                             ac_error *error)
+{
+    size_t length = strcspn(text, "=,");
+    int32_t cost = length < n ? cost_named(text, length) : -1;
+    double share = cost >= 0 ? read_number(text + length + 1, n - length - 1)
+                             : NAN;
+    int32_t parts = share > 0.0 && share <= 1.0
+                        ? (int32_t)lround(10000.0 * share) : 0;
+
+    if (parts == 0)
+        return aci_platform_fail(error, AC_E_ARGUMENT,
+                                 "target \"%.*s\" was not cost, bytes, "
+                                 "bit_operations, macs or seconds, =, and a "
+                                 "share of full's above 0, up to 1",
+                                 n < 60 ? (int)n : 60, text);
+    out->target = share;
+    out->target_cost = cost;
+    length = text[0] == 'c' ? 0 : length;
+    snprintf(out->name, sizeof out->name, "target-%.*s%s%d.%0*d", (int)length,
+             text, length > 0 ? "-" : "", (int)(parts / 10000),
+             parts % 100 == 0 ? 2 : 4,
+             (int)(parts % 100 == 0 ? parts % 10000 / 100 : parts % 10000));
+    return AC_OK;
+}
+
+static ac_status add_targets(aci_ladder *ladder, const char *targets,
+                             ac_error *error)
+{
+    for (;;) {
+        size_t n = strcspn(targets, ",");
+        aci_recipe recipe;
+        ac_status status;
+
+        memset(&recipe, 0, sizeof recipe);
+        recipe.weight_bits = 4;
+        recipe.activation_bits = recipe.head_bits = recipe.embed_bits = 8;
+        recipe.width = recipe.heads = recipe.neurons = recipe.rank = 1.0;
+        status = read_target(&recipe, targets, n, error);
+        if (status == AC_OK)
+            status = add(ladder, &recipe, error);
+        if (status != AC_OK || targets[n] == '\0')
+            return status;
+        targets += n + 1;
+    }
+}
+
 ac_status aci_workshop_ladder_parse(aci_ladder *out, aci_memory *memory,
                                     const char *names, const char *plan_path,
-                                    ac_error *error)
+                                    const char *targets, ac_error *error)
 {
     ac_status status;
 
@@ -301,5 +391,7 @@ ac_status aci_workshop_ladder_parse(aci_ladder *out, aci_memory *memory,
         status = add_names(out, names, error);
     if (status == AC_OK && plan_path != NULL)
         status = add_plan(out, memory, plan_path, error);
+    if (status == AC_OK && targets != NULL)
+        status = add_targets(out, targets, error);
     return status;
 }

@@ -69,14 +69,15 @@ static ac_status open_texts(aci_ladder_school *school, const char *folder,
 
 ac_status aci_workshop_school_open(aci_ladder_school *out,
                                    const aci_ladder_work *work,
-                                   const char *folder, ac_error *error)
+                                   const char *folder, int is_needed,
+                                   ac_error *error)
 {
     uint64_t n = work->options->recovery_tokens;
     ac_status status;
 
     memset(out, 0, sizeof *out);
     out->work = work;
-    if (n == AC_RECOVERY_NONE)
+    if (n == AC_RECOVERY_NONE && !is_needed)
         return AC_OK;
     status = open_texts(out, folder, error);
     if (status == AC_OK && (out->lessons.n_pieces == 0 ||
@@ -89,7 +90,9 @@ ac_status aci_workshop_school_open(aci_ladder_school *out,
     if (status == AC_OK)
         status = aci_workshop_floats_read(&out->teacher, work->memory,
                                           work->checkpoint, error);
-    out->n_tokens = n != 0 ? n : AC_RECOVERY_TOKENS;
+    out->n_tokens = n == AC_RECOVERY_NONE ? 0
+                    : n != 0              ? n
+                                          : AC_RECOVERY_TOKENS;
     return status;
 }
 
@@ -234,8 +237,7 @@ static ac_status stopped(ac_status status, const char *name, ac_error *error)
     if (status != AC_E_CANCELLED)
         return status;
     return aci_platform_fail(error, status,
-                             "it was stopped while %s was recovered; no zoo "
-                             "was made", name);
+                             "it was stopped at %s; no zoo was made", name);
 }
 
 ac_status aci_workshop_school_judge(aci_float_model *student, double *kl,
@@ -245,10 +247,14 @@ ac_status aci_workshop_school_judge(aci_float_model *student, double *kl,
     aci_recover_teacher teacher = { .model = &school->teacher };
     listener l = { school->work, name, 0, 0, NAN };
     aci_recover_options options = { .no_blocks = true, .no_end = true,
-                                    .judge_tokens = EXAM_TOKENS,
+                                    .judge_tokens = school->judge_tokens,
                                     .on_poll = poll, .progress_user = &l };
     aci_recover_report report;
-    ac_status status = aci_workshop_recover(
+    ac_status status;
+
+    if (options.judge_tokens == 0)
+        options.judge_tokens = EXAM_TOKENS;
+    status = aci_workshop_recover(
         school->work->memory, school->work->pool, &report, student, &teacher,
         &school->lessons, &school->exam, &options, error);
 

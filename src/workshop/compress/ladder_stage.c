@@ -2,7 +2,8 @@
  *
  *     | groups | neurons | of each variant: kept, ranks of qkv, ranks of o |
  *
- * int32 all; what a recipe has no use for is left out. */
+ * int32 all; what a recipe has no use for is left out. With targets, the losses
+ * of widths follow, as doubles. */
 #include <string.h>
 
 #include "platform/checksum.h"
@@ -23,7 +24,8 @@ static uint64_t add_recipe(uint64_t key, const aci_recipe *r)
 {
     const int32_t bits[] = { r->weight_bits, r->activation_bits, r->head_bits,
                              r->embed_bits, r->compensate };
-    const double shares[] = { r->width, r->heads, r->neurons, r->rank };
+    const double shares[] = { r->width, r->heads, r->neurons, r->rank,
+                              r->target, (double)r->target_cost };
 
     key = add(key, r->name, strlen(r->name));
     key = add(key, bits, sizeof bits);
@@ -91,7 +93,10 @@ static size_t plan_bytes(const aci_ladder_work *work,
     for (int32_t i = 0; i < ladder->n; i++)
         each += (prunes(&ladder->recipes[i]) ? 2u : 0u) +
                 (ladder->recipes[i].rank < 1.0 ? 2u : 0u);
-    return each * (size_t)s->n_layer * sizeof(int32_t);
+    return each * (size_t)s->n_layer * sizeof(int32_t) +
+           (aci_workshop_ladder_has_target(ladder)
+                ? aci_workshop_losses_count(s) * sizeof(double)
+                : 0);
 }
 
 _Static_assert(sizeof(aci_kept) == 2 * sizeof(int32_t), "two numbers");
@@ -129,6 +134,9 @@ static void move_plan(cursor *c, aci_ladder_plan *plan,
             move(c, v->rank_o, layers * sizeof *v->rank_o);
         }
     }
+    if (plan->losses != NULL)
+        move(c, plan->losses, aci_workshop_losses_count(shape) *
+                                  sizeof *plan->losses);
 }
 
 /* Room for all that a plan has. */
@@ -157,6 +165,12 @@ static ac_status open_plan(aci_ladder_plan *out, const aci_ladder_work *work,
                                                  sizeof *v->rank_o);
             full |= v->rank_qkv == NULL || v->rank_o == NULL;
         }
+    }
+    if (aci_workshop_ladder_has_target(ladder)) {
+        out->losses = aci_platform_alloc_array(
+            work->memory, aci_workshop_losses_count(work->shape),
+            sizeof *out->losses);
+        full |= out->losses == NULL;
     }
     if (full)
         return aci_platform_fail_memory(error, "a variant's plan");

@@ -20,9 +20,8 @@ static int is_protected(const aci_prune_rules *rules, int32_t layer)
     return layer < first || (last > 0 && layer >= rules->n_layer - last);
 }
 
-/* The least number of units a block may keep, in whole multiples. */
-static int64_t least_units(const aci_prune_choice *choice,
-                           const aci_prune_rules *rules)
+int64_t aci_workshop_prune_least(const aci_prune_choice *choice,
+                                 const aci_prune_rules *rules)
 {
     double share = rules->least_share > 0.0 ? rules->least_share : usual_share;
     int64_t least;
@@ -102,7 +101,8 @@ static int32_t next_block(int64_t *to, const int64_t *kept,
     for (i = 0; i < n; i++) {
         int64_t k = 0;
         double loss = best_step(&k, &choices[i], kept[i],
-                                least_units(&choices[i], rules));
+                                aci_workshop_prune_least(&choices[i],
+                                                         rules));
 
         if (loss < best) {
             best = loss;

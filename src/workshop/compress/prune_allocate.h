@@ -43,6 +43,10 @@ ac_status aci_workshop_prune_allocate(int64_t *kept, double *reached,
                                       const aci_prune_rules *rules,
                                       ac_error *error);
 
+/* The fewest units that the rules leave a block. */
+int64_t aci_workshop_prune_least(const aci_prune_choice *choice,
+                                 const aci_prune_rules *rules);
+
 /* Whole layers, by block influence 1 - cosine(input, output) (ShortGPT, arXiv
  * 2403.03853): the next one to go, -1 when all left are protected. Influences
  * change with every removal, so the caller measures `cosine` [n_layer] again

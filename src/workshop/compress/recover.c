@@ -289,7 +289,9 @@ static ac_status judge_teacher(aci_recovery *r, ac_error *error)
     ac_status status;
 
     r->report->teacher_perplexity = NAN;
-    if (r->teacher->model == NULL)
+    if (r->teacher->model == NULL ||
+        (r->options.no_blocks && r->options.no_end)) /* only the student is
+                                                        asked about */
         return AC_OK;
     r->student = *r->teacher->model;
     status = aci_workshop_recover_judge_now(

@@ -16,7 +16,7 @@ ac_status aci_workshop_parse_variants(aci_zoo_card *card, aci_memory *memory,
 {
     aci_ladder ladder;
     ac_status status = aci_workshop_ladder_parse(&ladder, memory, names, NULL,
-                                                 error);
+                                                 NULL, error);
 
     if (status != AC_OK)
         return status;
