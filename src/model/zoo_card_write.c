@@ -6,6 +6,7 @@
 #include "model/card_json.h"
 #include "platform/error.h"
 #include "platform/files.h"
+#include "platform/json_file.h"
 
 const aci_card_figure aci_model_card_figures[ACI_N_FIGURES] = {
     { "decode_ratio", offsetof(aci_variant, decode_ratio), 1e6 },
@@ -249,44 +250,6 @@ static int is_complete(const json_t *root, const aci_zoo_card *card)
     return 1;
 }
 
-typedef struct card_sink {
-    aci_writer *writer;
-    ac_error *error;
-    ac_status status;
-} card_sink;
-
-static int write_piece(const char *piece, size_t n_bytes, void *user)
-{
-    card_sink *sink = user;
-
-    sink->status = aci_platform_writer_append(sink->writer, piece, n_bytes,
-                                              sink->error);
-    return sink->status == AC_OK ? 0 : -1;
-}
-
-static ac_status write_tree(const json_t *root, aci_memory *memory,
-                            const char *path, ac_error *error)
-{
-    card_sink sink = { NULL, error, AC_OK };
-    ac_status status = aci_platform_writer_open(&sink.writer, memory, path,
-                                                error);
-
-    if (status != AC_OK)
-        return status;
-    if (json_dump_callback(root, write_piece, &sink,
-                           JSON_INDENT(2) | JSON_REAL_PRECISION(17)) != 0)
-        status = sink.status != AC_OK
-                     ? sink.status
-                     : aci_platform_fail_memory(error, "the zoo's card");
-    if (status == AC_OK)
-        status = aci_platform_writer_append(sink.writer, "\n", 1, error);
-    if (status == AC_OK)
-        status = aci_platform_writer_commit(sink.writer, error);
-    if (status != AC_OK)
-        aci_platform_writer_abandon(sink.writer);
-    return status;
-}
-
 ac_status aci_model_card_write(const aci_zoo_card *card, aci_memory *memory,
                                const char *path, ac_error *error)
 {
@@ -294,7 +257,7 @@ ac_status aci_model_card_write(const aci_zoo_card *card, aci_memory *memory,
     ac_status status;
 
     if (root != NULL && is_complete(root, card))
-        status = write_tree(root, memory, path, error);
+        status = aci_platform_json_write(root, memory, path, error);
     else
         status = aci_platform_fail_memory(error, "the zoo's card");
     json_decref(root);
@@ -352,7 +315,7 @@ ac_status aci_model_card_update(aci_memory *memory, const char *path,
     if (status == AC_OK)
         status = set_measured(root, figures, index, error);
     if (status == AC_OK)
-        status = write_tree(root, memory, path, error);
+        status = aci_platform_json_write(root, memory, path, error);
     json_decref(root);
     aci_model_card_clear(card, memory);
     aci_platform_free(memory, card);

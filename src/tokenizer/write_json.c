@@ -13,6 +13,7 @@
 #include <string.h>
 
 #include "platform/error.h"
+#include "platform/json_file.h"
 #include "tokenizer/listing.h"
 
 #define MARK "\xE2\x96\x81" /* U+2581, SentencePiece's space */
@@ -354,42 +355,17 @@ static json_t *make_generation(const aci_tokenizer *tokenizer)
 
 /* ---- files --------------------------------------------------------------- */
 
-typedef struct sink {
-    aci_writer *writer;
-    ac_error *error;
-    ac_status status;
-} sink;
-
-static int write_piece(const char *piece, size_t n_bytes, void *user)
-{
-    sink *out = user;
-
-    out->status = aci_platform_writer_append(out->writer, piece, n_bytes,
-                                             out->error);
-    return out->status == AC_OK ? 0 : -1;
-}
-
 /* Takes `root`. */
 static ac_status write_file(json_t *root, aci_memory *memory,
                             const char *folder, const char *name,
                             ac_error *error)
 {
-    sink out = { NULL, error, AC_OK };
     char *path = aci_platform_join(memory, folder, name);
-    ac_status status = AC_OK;
+    ac_status status = path != NULL
+                           ? aci_platform_json_write(root, memory, path,
+                                                     error)
+                           : aci_platform_fail_memory(error, "a path");
 
-    if (root == NULL || path == NULL)
-        status = aci_platform_fail_memory(error, name);
-    if (status == AC_OK)
-        status = aci_platform_writer_open(&out.writer, memory, path, error);
-    if (status == AC_OK &&
-        json_dump_callback(root, write_piece, &out, JSON_INDENT(2)) != 0)
-        status = out.status != AC_OK ? out.status
-                                     : aci_platform_fail_memory(error, name);
-    if (status == AC_OK)
-        status = aci_platform_writer_commit(out.writer, error);
-    if (status != AC_OK)
-        aci_platform_writer_abandon(out.writer);
     aci_platform_free(memory, path);
     json_decref(root);
     return status;

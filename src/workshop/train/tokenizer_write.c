@@ -10,6 +10,7 @@
 
 #include "platform/error.h"
 #include "platform/files.h"
+#include "platform/json_file.h"
 #include "tokenizer/spelling.h"
 
 #define TOKENIZER "tokenizer.json"
@@ -166,44 +167,6 @@ static json_t *make_config(const aci_learned *learned)
 
 /* ---- Writing ------------------------------------------------------------- */
 
-typedef struct sink {
-    aci_writer *writer;
-    ac_error *error;
-    ac_status status;
-} sink;
-
-static int write_piece(const char *piece, size_t n_bytes, void *user)
-{
-    sink *out = user;
-
-    out->status = aci_platform_writer_append(out->writer, piece, n_bytes,
-                                             out->error);
-    return out->status == AC_OK ? 0 : -1;
-}
-
-static ac_status write_file(const json_t *root, aci_memory *memory,
-                            const char *path, ac_error *error)
-{
-    sink out = { NULL, error, AC_OK };
-    ac_status status;
-
-    if (root == NULL)
-        return aci_platform_fail_memory(error, path);
-    status = aci_platform_writer_open(&out.writer, memory, path, error);
-    if (status != AC_OK)
-        return status;
-    if (json_dump_callback(root, write_piece, &out, JSON_INDENT(2)) != 0)
-        status = out.status != AC_OK ? out.status
-                                     : aci_platform_fail_memory(error, path);
-    if (status == AC_OK)
-        status = aci_platform_writer_append(out.writer, "\n", 1, error);
-    if (status == AC_OK)
-        status = aci_platform_writer_commit(out.writer, error);
-    if (status != AC_OK)
-        aci_platform_writer_abandon(out.writer);
-    return status;
-}
-
 static ac_status write_within(const json_t *root, aci_memory *memory,
                               const char *folder, const char *name,
                               ac_error *error)
@@ -213,7 +176,7 @@ static ac_status write_within(const json_t *root, aci_memory *memory,
 
     if (path == NULL)
         return aci_platform_fail_memory(error, "a path");
-    status = write_file(root, memory, path, error);
+    status = aci_platform_json_write(root, memory, path, error);
     aci_platform_free(memory, path);
     return status;
 }
@@ -253,7 +216,8 @@ ac_status aci_workshop_tokenizer_write(const aci_learned *learned,
     ac_status status;
 
     if (n > 5 && strcmp(path + n - 5, ".json") == 0)
-        status = write_file(tokenizer, learned->memory, path, error);
+        status = aci_platform_json_write(tokenizer, learned->memory, path,
+                                         error);
     else
         status = write_folder(tokenizer, config, learned->memory, path,
                               error);
