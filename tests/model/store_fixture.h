@@ -4,6 +4,7 @@
 #define AC_TEST_STORE_FIXTURE_H
 
 #include <check.h>
+#include <dirent.h>
 #include <stdint.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -94,6 +95,52 @@ static inline void zoo_save(const char *path, const void *bytes,
     ck_assert_ptr_nonnull(file);
     ck_assert_uint_eq(fwrite(bytes, 1, n_bytes, file), n_bytes);
     ck_assert_int_eq(fclose(file), 0);
+}
+
+/* Files and folders in a folder. */
+static inline int zoo_n_files(const char *folder)
+{
+    DIR *listing = opendir(folder);
+    int n = 0;
+
+    ck_assert_ptr_nonnull(listing);
+    while (readdir(listing) != NULL)
+        n++;
+    closedir(listing);
+    return n - 2; /* . and .. */
+}
+
+/* The file of that name is the same in both folders, byte for byte. */
+static inline void zoo_assert_same(const char *a, const char *b,
+                                   const char *name)
+{
+    char path[160];
+    size_t n_a, n_b;
+    uint8_t *bytes_a, *bytes_b;
+
+    snprintf(path, sizeof path, "%s/%s", a, name);
+    bytes_a = zoo_load(path, &n_a);
+    snprintf(path, sizeof path, "%s/%s", b, name);
+    bytes_b = zoo_load(path, &n_b);
+    ck_assert_uint_eq(n_a, n_b);
+    ck_assert_int_eq(memcmp(bytes_a, bytes_b, n_a), 0);
+    free(bytes_a);
+    free(bytes_b);
+}
+
+/* The shipped model, and options that calibrate it in a second or two. */
+#define ZOO_MODEL "examples/models/base"
+
+static inline ac_compress_options zoo_calibrated(void)
+{
+    static const char *const text[] = { "docs/getting_started.md",
+                                        "docs/routing.md" };
+    ac_compress_options options = AC_COMPRESS_OPTIONS_INIT;
+
+    options.calibration = text;
+    options.n_calibration = 2;
+    options.calibration_tokens = 4096;
+    return options;
 }
 
 /* Makes both checksums of a store right again after a change. */

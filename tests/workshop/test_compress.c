@@ -1,6 +1,5 @@
 /* test_compress.c - checkpoints into zoos: what is in them, and what is left
  * behind when making one goes wrong. */
-#include <dirent.h>
 #include <fcntl.h>
 #include <math.h>
 #include <signal.h>
@@ -51,39 +50,10 @@ static ac_status compress_into(const char *from, const char *folder,
     return status;
 }
 
-static int n_files(const char *folder)
-{
-    DIR *listing = opendir(folder);
-    int n = 0;
-
-    ck_assert_ptr_nonnull(listing);
-    while (readdir(listing) != NULL)
-        n++;
-    closedir(listing);
-    return n - 2;
-}
-
-static void assert_same_file(const char *a, const char *b)
-{
-    size_t n_a, n_b;
-    uint8_t *bytes_a = zoo_load(a, &n_a), *bytes_b = zoo_load(b, &n_b);
-
-    ck_assert_uint_eq(n_a, n_b);
-    ck_assert_int_eq(memcmp(bytes_a, bytes_b, n_a), 0);
-    free(bytes_a);
-    free(bytes_b);
-}
-
 static void assert_same_zoo(const char *a, const char *b)
 {
-    char path_a[160], path_b[160];
-
-    snprintf(path_a, sizeof path_a, "%s/weights.acw", a);
-    snprintf(path_b, sizeof path_b, "%s/weights.acw", b);
-    assert_same_file(path_a, path_b);
-    snprintf(path_a, sizeof path_a, "%s/zoo.json", a);
-    snprintf(path_b, sizeof path_b, "%s/zoo.json", b);
-    assert_same_file(path_a, path_b);
+    zoo_assert_same(a, b, "weights.acw");
+    zoo_assert_same(a, b, "zoo.json");
 }
 
 START_TEST(same_bytes_at_any_thread_count_and_memory)
@@ -276,7 +246,7 @@ START_TEST(cancelling_leaves_nothing)
         options.progress_user = &seen;
         ck_assert_int_eq(compress_into(from, zoo_path, &options, 2),
                          AC_E_CANCELLED);
-        ck_assert_int_eq(n_files(zoo_path), 0);
+        ck_assert_int_eq(zoo_n_files(zoo_path), 0);
     }
 }
 END_TEST
@@ -294,7 +264,7 @@ START_TEST(full_disk_leaves_nothing)
     ck_assert_int_eq(setrlimit(RLIMIT_FSIZE, &limit), 0);
     status = compress_into(from, zoo_path, NULL, 2);
     ck_assert_int_eq(status, AC_E_DISK_FULL);
-    ck_assert_int_eq(n_files(zoo_path), 0);
+    ck_assert_int_eq(zoo_n_files(zoo_path), 0);
 }
 END_TEST
 
@@ -436,7 +406,7 @@ START_TEST(weights_that_are_no_numbers_are_named)
         ck_assert_msg(strstr(zoo_error.message, "tensor") != NULL ||
                           strstr(zoo_error.message, "model.") != NULL, "%s",
                       zoo_error.message);
-        ck_assert_int_eq(n_files(zoo_path), 0);
+        ck_assert_int_eq(zoo_n_files(zoo_path), 0);
     }
 }
 END_TEST
@@ -468,7 +438,7 @@ START_TEST(wrong_options_are_refused)
                                              zoo_path, NULL, &zoo_error),
                      AC_E_NOT_FOUND);
     ck_assert_ptr_nonnull(strstr(zoo_error.message, "llama-3.2-1b"));
-    ck_assert_int_eq(n_files(zoo_path), 0);
+    ck_assert_int_eq(zoo_n_files(zoo_path), 0);
     aci_platform_pool_free(pool);
 }
 END_TEST

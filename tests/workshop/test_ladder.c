@@ -1,7 +1,6 @@
 /* test_ladder.c - a model through the whole ladder: full is the same function
  * though its layers are in another order, less costs less, the bytes depend on
  * nothing but the model and the text, and nothing is left after a failure. */
-#include <dirent.h>
 #include <math.h>
 #include <signal.h>
 #include <sys/resource.h>
@@ -11,12 +10,10 @@
 #include "platform/files.h"
 #include "workshop/compress/ladder_recipe.h"
 
-#define MODEL "examples/models/base"
+#define MODEL ZOO_MODEL
 
 enum { N_TOKENS = 24 };
 
-static const char *const calibration[] = { "docs/getting_started.md",
-                                           "docs/routing.md" };
 static const char *const family[] = {
     "full", "int8a16", "int8", "int4", "int4-lowrank", "int8-pruned",
     "int4-pruned", "int4-small"
@@ -25,11 +22,8 @@ enum { N_FAMILY = sizeof family / sizeof *family };
 
 static ac_compress_options ladder_options(void)
 {
-    ac_compress_options options = AC_COMPRESS_OPTIONS_INIT;
+    ac_compress_options options = zoo_calibrated();
 
-    options.calibration = calibration;
-    options.n_calibration = 2;
-    options.calibration_tokens = 4096;
     options.variants = "ladder";
     options.recovery_tokens = AC_RECOVERY_NONE;
     return options;
@@ -39,18 +33,6 @@ static void make(const char *zoo, const ac_compress_options *options)
 {
     ck_assert_msg(ac_compress(MODEL, zoo, options, &zoo_error) == AC_OK, "%s",
                   zoo_error.message);
-}
-
-static int n_files(const char *folder)
-{
-    DIR *listing = opendir(folder);
-    int n = 0;
-
-    ck_assert_ptr_nonnull(listing);
-    while (readdir(listing) != NULL)
-        n++;
-    closedir(listing);
-    return n - 2;
 }
 
 static void write_plan(char path[128], const char *text)
@@ -150,7 +132,7 @@ START_TEST(full_is_the_checkpoint_and_all_variants_run)
     size_t n_vocab;
 
     make(zoo_path, &options);
-    ck_assert_int_eq(n_files(zoo_path), 4);
+    ck_assert_int_eq(zoo_n_files(zoo_path), 4);
     checkpoint = open_path(MODEL);
     zoo = open_path(zoo_path);
     n_vocab = vocabulary(zoo);
@@ -216,22 +198,6 @@ END_TEST
 
 /* ---- what its bytes depend on -------------------------------------------- */
 
-static void assert_same(const char *a, const char *b, const char *name)
-{
-    char path[160];
-    size_t n_a, n_b;
-    uint8_t *bytes_a, *bytes_b;
-
-    snprintf(path, sizeof path, "%s/%s", a, name);
-    bytes_a = zoo_load(path, &n_a);
-    snprintf(path, sizeof path, "%s/%s", b, name);
-    bytes_b = zoo_load(path, &n_b);
-    ck_assert_uint_eq(n_a, n_b);
-    ck_assert_int_eq(memcmp(bytes_a, bytes_b, n_a), 0);
-    free(bytes_a);
-    free(bytes_b);
-}
-
 START_TEST(threads_and_a_kept_calibration_do_not_matter)
 {
     ac_compress_options options = ladder_options();
@@ -244,8 +210,8 @@ START_TEST(threads_and_a_kept_calibration_do_not_matter)
     options.calibration_cache = cache;
     options.n_threads = 2;
     make(other, &options);
-    assert_same(zoo_path, other, "weights.acw");
-    assert_same(zoo_path, other, "extras.acw");
+    zoo_assert_same(zoo_path, other, "weights.acw");
+    zoo_assert_same(zoo_path, other, "extras.acw");
 }
 END_TEST
 
@@ -269,7 +235,7 @@ START_TEST(recovery_lowers_the_divergence_at_any_thread_count)
     snprintf(other, sizeof other, "%s/other", zoo_folder);
     options.n_threads = 2;
     make(other, &options);
-    assert_same(zoo_path, other, "extras.acw");
+    zoo_assert_same(zoo_path, other, "extras.acw");
     ck_assert_int_eq(aci_platform_read_file(&card, &n, &zoo_memory, zoo_card,
                                             1 << 20, NULL), AC_OK);
     before = strstr(card, "\"kl_before\": ");
@@ -291,7 +257,7 @@ START_TEST(ladders_need_calibration)
                      AC_E_ARGUMENT);
     ck_assert_int_eq(ac_compress("synthetic:tiny", zoo_path, &options,
                                  &zoo_error), AC_E_ARGUMENT);
-    ck_assert_int_eq(n_files(zoo_folder), 0);
+    ck_assert_int_eq(zoo_n_files(zoo_folder), 0);
 }
 END_TEST
 
@@ -330,7 +296,7 @@ START_TEST(bad_plans_are_named)
                       cases[i].text);
         ck_assert_msg(strstr(zoo_error.message, cases[i].says) != NULL,
                       "%s: %s", cases[i].text, zoo_error.message);
-        ck_assert_int_eq(n_files(zoo_folder), 1); /* the plan */
+        ck_assert_int_eq(zoo_n_files(zoo_folder), 1); /* the plan */
     }
 }
 END_TEST
@@ -360,16 +326,16 @@ START_TEST(a_stopped_run_goes_on_where_it_was)
         options.progress_user = (void *)(uintptr_t)stages[i];
         ck_assert_int_eq(ac_compress(MODEL, zoo_path, &options, &zoo_error),
                          AC_E_CANCELLED);
-        ck_assert_int_eq(n_files(zoo_folder), 2);
+        ck_assert_int_eq(zoo_n_files(zoo_folder), 2);
         ck_assert(ac_open(&engine, left, NULL, NULL) != AC_OK);
         ck_assert(ac_open(&engine, zoo_path, NULL, NULL) != AC_OK);
     }
     options.on_progress = NULL;
     make(zoo_path, &options);
-    ck_assert_int_eq(n_files(zoo_folder), 2);
-    ck_assert_int_eq(n_files(zoo_path), n_files(whole));
-    assert_same(whole, zoo_path, "weights.acw");
-    assert_same(whole, zoo_path, "extras.acw");
+    ck_assert_int_eq(zoo_n_files(zoo_folder), 2);
+    ck_assert_int_eq(zoo_n_files(zoo_path), zoo_n_files(whole));
+    zoo_assert_same(whole, zoo_path, "weights.acw");
+    zoo_assert_same(whole, zoo_path, "extras.acw");
 }
 END_TEST
 
@@ -405,8 +371,8 @@ START_TEST(other_work_is_not_taken_up)
     }
     options.on_progress = NULL;
     make(zoo_path, &options);
-    assert_same(whole, zoo_path, "weights.acw");
-    assert_same(whole, zoo_path, "extras.acw");
+    zoo_assert_same(whole, zoo_path, "weights.acw");
+    zoo_assert_same(whole, zoo_path, "extras.acw");
 }
 END_TEST
 
@@ -419,7 +385,7 @@ START_TEST(a_full_disk_leaves_nothing)
     ck_assert_int_eq(setrlimit(RLIMIT_FSIZE, &limit), 0);
     ck_assert_int_eq(ac_compress(MODEL, zoo_path, &options, &zoo_error),
                      AC_E_DISK_FULL);
-    ck_assert_int_eq(n_files(zoo_folder), 0);
+    ck_assert_int_eq(zoo_n_files(zoo_folder), 0);
 }
 END_TEST
 
@@ -436,7 +402,7 @@ START_TEST(little_memory_leaves_nothing)
         if (status == AC_OK)
             break;
         ck_assert_msg(status == AC_E_NO_MEMORY, "%s", zoo_error.message);
-        ck_assert_int_eq(n_files(zoo_folder), 0);
+        ck_assert_int_eq(zoo_n_files(zoo_folder), 0);
     }
 }
 END_TEST

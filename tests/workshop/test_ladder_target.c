@@ -10,25 +10,17 @@
 
 #include "../model/store_fixture.h"
 
-#define MODEL "examples/models/base"
-
-static const char *const calibration[] = { "docs/getting_started.md",
-                                           "docs/routing.md",
-                                           "docs/training.md" };
 
 static ac_status make(const char *zoo, const char *targets,
                       uint32_t n_threads)
 {
-    ac_compress_options options = AC_COMPRESS_OPTIONS_INIT;
+    ac_compress_options options = zoo_calibrated();
 
-    options.calibration = calibration;
-    options.n_calibration = 3;
-    options.calibration_tokens = 4096;
     options.variants = "full";
     options.targets = targets;
     options.recovery_tokens = AC_RECOVERY_NONE;
     options.n_threads = n_threads;
-    return ac_compress(MODEL, zoo, &options, &zoo_error);
+    return ac_compress(ZOO_MODEL, zoo, &options, &zoo_error);
 }
 
 static json_t *describe(const char *zoo)

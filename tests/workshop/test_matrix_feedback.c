@@ -1,7 +1,6 @@
 /* test_matrix_feedback.c - calibrated zoos: better on a trained model, on
  * other text than they were calibrated on; the same bytes at any thread count;
  * nothing left behind. */
-#include <dirent.h>
 #include <math.h>
 
 #include "../model/store_fixture.h"
@@ -11,21 +10,9 @@
 #include "platform/half.h"
 #include "workshop/compress/calibration.h"
 
-#define MODEL "examples/models/base"
+#define MODEL ZOO_MODEL
 
-static const char *const calibration[] = { "docs/getting_started.md",
-                                           "docs/routing.md" };
 static const char *const other_text[] = { "docs/costs.md" };
-
-static ac_compress_options calibrated_options(void)
-{
-    ac_compress_options options = AC_COMPRESS_OPTIONS_INIT;
-
-    options.calibration = calibration;
-    options.n_calibration = 2;
-    options.calibration_tokens = 4096;
-    return options;
-}
 
 static ac_status compress_to(const char *zoo,
                              const ac_compress_options *options)
@@ -33,43 +20,15 @@ static ac_status compress_to(const char *zoo,
     return ac_compress(MODEL, zoo, options, &zoo_error);
 }
 
-static void assert_same(const char *a, const char *b, const char *name)
-{
-    char path[160];
-    size_t n_a, n_b;
-    uint8_t *bytes_a, *bytes_b;
-
-    snprintf(path, sizeof path, "%s/%s", a, name);
-    bytes_a = zoo_load(path, &n_a);
-    snprintf(path, sizeof path, "%s/%s", b, name);
-    bytes_b = zoo_load(path, &n_b);
-    ck_assert_uint_eq(n_a, n_b);
-    ck_assert_int_eq(memcmp(bytes_a, bytes_b, n_a), 0);
-    free(bytes_a);
-    free(bytes_b);
-}
-
-static int n_files(const char *folder)
-{
-    DIR *listing = opendir(folder);
-    int n = 0;
-
-    ck_assert_ptr_nonnull(listing);
-    while (readdir(listing) != NULL)
-        n++;
-    closedir(listing);
-    return n - 2;
-}
-
 START_TEST(threads_and_a_kept_calibration_do_not_matter)
 {
-    ac_compress_options options = calibrated_options();
+    ac_compress_options options = zoo_calibrated();
     char other[128], cache[128];
 
     options.n_threads = 1;
     ck_assert_msg(compress_to(zoo_path, &options) == AC_OK, "%s",
                   zoo_error.message);
-    ck_assert_int_eq(n_files(zoo_path), 3); /* card, weights, tokenizer */
+    ck_assert_int_eq(zoo_n_files(zoo_path), 3); /* card, weights, tokenizer */
     snprintf(cache, sizeof cache, "%s/kept.acc", zoo_folder);
     options.calibration_cache = cache;
     for (uint32_t threads = 2; threads <= 3; threads++) {
@@ -77,9 +36,9 @@ START_TEST(threads_and_a_kept_calibration_do_not_matter)
         snprintf(other, sizeof other, "%s/%u", zoo_folder, threads);
         ck_assert_msg(compress_to(other, &options) == AC_OK, "%s",
                       zoo_error.message);
-        assert_same(zoo_path, other, "weights.acw");
-        assert_same(zoo_path, other, "zoo.json");
-        ck_assert_int_eq(n_files(other), 3);
+        zoo_assert_same(zoo_path, other, "weights.acw");
+        zoo_assert_same(zoo_path, other, "zoo.json");
+        ck_assert_int_eq(zoo_n_files(other), 3);
     }
     ck_assert_int_gt(aci_platform_file_size(cache), 1 << 20);
 }
@@ -198,7 +157,7 @@ START_TEST(errors_of_outputs_fall_on_other_text)
 {
     static const char *const names[] = { "0.q", "1.v", "2.o", "3.gate",
                                          "2.up", "4.down" };
-    ac_compress_options options = calibrated_options();
+    ac_compress_options options = zoo_calibrated();
     judge j = open_judge();
     char plain[128];
     double all[3] = { 0 };
@@ -227,43 +186,43 @@ END_TEST
 
 START_TEST(bad_options_are_refused)
 {
-    ac_compress_options options = calibrated_options();
+    ac_compress_options options = zoo_calibrated();
     static const char *const none[] = { NULL };
 
     options.n_calibration = 33;
     ck_assert_int_eq(compress_to(zoo_path, &options), AC_E_ARGUMENT);
-    options = calibrated_options();
+    options = zoo_calibrated();
     options.calibration = none;
     ck_assert_int_eq(compress_to(zoo_path, &options), AC_E_ARGUMENT);
     options.calibration = NULL;
     ck_assert_int_eq(compress_to(zoo_path, &options), AC_E_ARGUMENT);
-    options = calibrated_options();
+    options = zoo_calibrated();
     options.reserved = 1;
     ck_assert_int_eq(compress_to(zoo_path, &options), AC_E_ARGUMENT);
-    options = calibrated_options();
+    options = zoo_calibrated();
     ck_assert_int_eq(ac_compress("synthetic:tiny", zoo_path, &options,
                                  &zoo_error), AC_E_ARGUMENT);
-    ck_assert_int_eq(n_files(zoo_folder), 0);
+    ck_assert_int_eq(zoo_n_files(zoo_folder), 0);
 }
 END_TEST
 
 START_TEST(too_little_memory_is_told_at_once)
 {
-    ac_compress_options options = calibrated_options();
+    ac_compress_options options = zoo_calibrated();
 
     options.memory_limit_bytes = 6 << 20;
     ck_assert_int_eq(compress_to(zoo_path, &options), AC_E_NO_MEMORY);
     ck_assert_ptr_nonnull(strstr(zoo_error.message, "MiB"));
-    ck_assert_int_eq(n_files(zoo_folder), 0);
+    ck_assert_int_eq(zoo_n_files(zoo_folder), 0);
     options.memory_limit_bytes = 20 << 20; /* codes yes, statistics no */
     ck_assert_int_eq(compress_to(zoo_path, &options), AC_E_NO_MEMORY);
-    ck_assert_int_eq(n_files(zoo_folder), 0);
+    ck_assert_int_eq(zoo_n_files(zoo_folder), 0);
 }
 END_TEST
 
 START_TEST(a_damaged_cache_is_refused)
 {
-    ac_compress_options options = calibrated_options();
+    ac_compress_options options = zoo_calibrated();
     char cache[128];
     FILE *file;
 
@@ -273,7 +232,7 @@ START_TEST(a_damaged_cache_is_refused)
     fputs("no calibration", file);
     fclose(file);
     ck_assert_int_eq(compress_to(zoo_path, &options), AC_E_FORMAT);
-    ck_assert_int_eq(n_files(zoo_folder), 1); /* the cache, as it was */
+    ck_assert_int_eq(zoo_n_files(zoo_folder), 1); /* the cache, as it was */
     ck_assert_int_eq(aci_platform_file_size(cache), 14);
 }
 END_TEST
@@ -283,17 +242,18 @@ static int32_t stop_at(const ac_progress *progress, void *user)
     return strcmp(progress->stage, user) == 0 && progress->done > 0;
 }
 
-START_TEST(cancelling_leaves_nothing)
+START_TEST(cancelling_leaves_what_is_finished_and_no_zoo)
 {
-    ac_compress_options options = calibrated_options();
+    ac_compress_options options = zoo_calibrated();
 
     options.on_progress = stop_at;
     options.progress_user = (void *)(uintptr_t)"calibrate";
     ck_assert_int_eq(compress_to(zoo_path, &options), AC_E_CANCELLED);
-    ck_assert_int_eq(n_files(zoo_folder), 0);
+    ck_assert_int_eq(zoo_n_files(zoo_folder), 0);
     options.progress_user = (void *)(uintptr_t)"quantize";
     ck_assert_int_eq(compress_to(zoo_path, &options), AC_E_CANCELLED);
-    ck_assert_int_eq(n_files(zoo_folder), 0);
+    ck_assert_int_eq(zoo_n_files(zoo_folder), 1); /* the statistics */
+    ck_assert(!aci_platform_is_directory(zoo_path));
 }
 END_TEST
 
