@@ -14,6 +14,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <unistd.h>
 
 #define HEADER_BYTES 64u
 
@@ -160,4 +161,11 @@ const char *aci_platform_bytes_text(char *out, uint64_t n_bytes)
     snprintf(out, 24, value < 9.95 ? "%.1f %s" : "%.0f %s", value,
              units[unit]);
     return out;
+}
+
+uint64_t aci_platform_machine_bytes(void)
+{
+    long pages = sysconf(_SC_PHYS_PAGES), size = sysconf(_SC_PAGESIZE);
+
+    return pages > 0 && size > 0 ? (uint64_t)pages * (uint64_t)size : 0;
 }

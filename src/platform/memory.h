@@ -37,6 +37,9 @@ void *aci_platform_realloc(aci_memory *memory, void *block, size_t bytes);
 /* NULL is fine. */
 void aci_platform_free(aci_memory *memory, void *block);
 
+/* Of the machine's memory; 0: not known. */
+uint64_t aci_platform_machine_bytes(void);
+
 /* "812 bytes", "3.5 KiB", "12 MiB" for messages, into 24 bytes of `out`. */
 const char *aci_platform_bytes_text(char *out, uint64_t n_bytes);
 

@@ -240,7 +240,7 @@ static uint64_t first_key(const quantizer *work)
 static ac_status make_zoo(quantizer *work, aci_zoo_card *card, aci_pool *pool,
                           const aci_ladder *ladder, const char *folder,
                           const ac_compress_options *options,
-                          ac_error *error)
+                          int32_t teaching, ac_error *error)
 {
     const aci_shape *shape = aci_model_checkpoint_shape(work->checkpoint);
     int has_ladder = is_ladder(ladder, options);
@@ -251,7 +251,7 @@ static ac_status make_zoo(quantizer *work, aci_zoo_card *card, aci_pool *pool,
     aci_ladder_work ladder_work = {
         work->memory, pool, work->checkpoint, shape,
         work->calibrated.calibration, work->calibrated.algebra, options,
-        work->group, work->began_nanoseconds, &work->stages, 0
+        work->group, work->began_nanoseconds, &work->stages, 0, teaching
     };
     aci_ladder_plan plan = { .memory = work->memory };
     int is_calibrated = work->calibrated.calibration != NULL;
@@ -275,6 +275,21 @@ static ac_status make_zoo(quantizer *work, aci_zoo_card *card, aci_pool *pool,
                                           error);
     aci_workshop_ladder_plan_close(&plan);
     return status;
+}
+
+/* How variants will be trained, found before anything else is done. */
+static ac_status plan_memory(int32_t *teaching, const quantizer *work,
+                             aci_pool *pool, const aci_ladder *ladder,
+                             const ac_compress_options *options,
+                             ac_error *error)
+{
+    aci_ladder_work ladder_work = {
+        .memory = work->memory, .pool = pool, .checkpoint = work->checkpoint,
+        .shape = aci_model_checkpoint_shape(work->checkpoint),
+        .options = options, .group = work->group
+    };
+
+    return aci_workshop_ladder_memory(teaching, &ladder_work, ladder, error);
 }
 
 static void fill_provenance(aci_zoo_card *card, const quantizer *work)
@@ -306,6 +321,7 @@ ac_status aci_workshop_compress(aci_memory *memory, aci_pool *pool,
     };
     int calibrated = options != NULL && options->n_calibration > 0;
     aci_zoo_card *card = aci_platform_alloc_zeroed(memory, 1, sizeof *card);
+    int32_t teaching = ACI_TEACH_NONE;
     aci_ladder ladder;
     ac_status status;
 
@@ -323,6 +339,8 @@ ac_status aci_workshop_compress(aci_memory *memory, aci_pool *pool,
     if (status == AC_OK)
         status = aci_workshop_targets_reachable(memory, &ladder, shape,
                                                 work.group, error);
+    if (status == AC_OK && is_ladder(&ladder, options))
+        status = plan_memory(&teaching, &work, pool, &ladder, options, error);
     if (status == AC_OK && calibrated)
         status = aci_workshop_stages_open(&work.stages, memory, folder,
                                           options, error);
@@ -334,7 +352,8 @@ ac_status aci_workshop_compress(aci_memory *memory, aci_pool *pool,
         status = allocate_scratch(&work, shape, calibrated, error);
     if (status == AC_OK) {
         fill_provenance(card, &work);
-        status = make_zoo(&work, card, pool, &ladder, folder, options, error);
+        status = make_zoo(&work, card, pool, &ladder, folder, options,
+                          teaching, error);
     }
     free_scratch(&work);
     aci_workshop_matrix_feedback_close(&work.calibrated);

@@ -3,6 +3,7 @@
  * beginning of their input's statistics, V what the layer's matrices see, U
  * what V makes of that. */
 #include <math.h>
+#include <math.h>
 #include <stdio.h>
 #include <string.h>
 
@@ -177,6 +178,18 @@ static ac_status add_layer(const packing_up *p, ac_error *error)
                                  ACI_MATRIX_DOWN))
         status = add_matrix(p, ACI_MATRIX_DOWN, error);
     return status;
+}
+
+ac_status aci_workshop_ladder_layer_matrices(aci_extras_build *extras,
+                                             aci_float_model *student,
+                                             const aci_ladder_work *work,
+                                             const aci_unit_order *order,
+                                             const aci_variant_plan *plan,
+                                             int32_t layer, ac_error *error)
+{
+    packing_up p = { extras, student, work, order, plan, layer };
+
+    return add_layer(&p, error);
 }
 
 ac_status aci_workshop_ladder_matrices(aci_extras_build *extras,

@@ -116,7 +116,7 @@ static ac_status teach_and_code(ladder_making *m, aci_float_model *student,
     uint64_t began = aci_platform_monotonic_nanoseconds();
     aci_float_model coded = { .memory = m->work->memory };
     aci_recover_report report = { .n_steps = 0 };
-    ac_status status = aci_workshop_school_enrol(student, plan, m->model,
+    ac_status status = aci_workshop_school_enrol(student, plan, m->model, -1,
                                                  error);
 
     if (status == AC_OK)
@@ -143,28 +143,78 @@ static ac_status teach_and_code(ladder_making *m, aci_float_model *student,
     return AC_OK;
 }
 
-static ac_status make_variant(ladder_making *m, int32_t number,
-                              ac_error *error)
+static void count_owned(ladder_making *m, const aci_float_model *student,
+                        const aci_variant_plan *plan, int32_t layer)
 {
-    const aci_variant_plan *plan = &m->plan->variants[number];
+    for (int32_t i = 0; i < ACI_N_MATRICES; i++)
+        m->n_owned += aci_workshop_ladder_owns(student, plan, layer, i);
+}
+
+/* Trained end to end: all of it is in memory. */
+static ac_status make_taught(ladder_making *m, const aci_variant_plan *plan,
+                             aci_recovered *recovered, ac_error *error)
+{
     aci_float_model student;
     ac_status status = aci_workshop_ladder_student(
         &student, m->work, &m->plan->order, plan, error);
 
     if (status == AC_OK)
-        status = is_taught(m, &plan->recipe)
-                     ? teach_and_code(m, &student, plan,
-                                      &m->card->recovered[number], error)
-                     : aci_workshop_ladder_matrices(m->extras, &student,
-                                                    m->work, &m->plan->order,
-                                                    plan, error);
+        status = teach_and_code(m, &student, plan, recovered, error);
     for (int32_t l = 0; status == AC_OK && l < m->work->shape->n_layer; l++)
-        for (int32_t i = 0; i < ACI_N_MATRICES; i++)
-            m->n_owned += aci_workshop_ladder_owns(&student, plan, l, i);
+        count_owned(m, &student, plan, l);
     if (status == AC_OK)
         status = aci_workshop_ladder_vectors(m->extras, &student, plan,
                                              m->model, &m->n_owned, error);
     aci_workshop_floats_close(&student);
+    return status;
+}
+
+/* Not trained, a layer is made and coded by itself. */
+static ac_status make_untaught(ladder_making *m, const aci_variant_plan *plan,
+                               ac_error *error)
+{
+    const aci_ladder_work *work = m->work;
+    int32_t n = work->shape->n_layer;
+    ac_status status = AC_OK;
+
+    for (int32_t l = 0; status == AC_OK && l < n; l++) {
+        aci_float_model student = { .memory = NULL };
+
+        status = aci_workshop_ladder_progress(work, plan->recipe.name,
+                                              (uint64_t)l, (uint64_t)n, NAN,
+                                              error);
+        if (status == AC_OK)
+            status = aci_workshop_ladder_student_layer(
+                &student, work, &m->plan->order, plan, l, error);
+        if (status == AC_OK)
+            status = aci_workshop_ladder_layer_matrices(
+                m->extras, &student, work, &m->plan->order, plan, l, error);
+        if (status == AC_OK)
+            status = aci_workshop_ladder_vectors(m->extras, &student, plan,
+                                                 m->model, &m->n_owned, error);
+        if (status == AC_OK)
+            count_owned(m, &student, plan, l);
+        aci_workshop_floats_close(&student);
+    }
+    return status;
+}
+
+static ac_status make_variant(ladder_making *m, int32_t number,
+                              ac_error *error)
+{
+    const aci_variant_plan *plan = &m->plan->variants[number];
+    aci_recovered *recovered = &m->card->recovered[number];
+    ac_status status;
+
+    if (!is_taught(m, &plan->recipe))
+        return make_untaught(m, plan, error);
+    if (!m->school.by_blocks)
+        return make_taught(m, plan, recovered, error);
+    status = aci_workshop_ladder_blocks(m->extras, recovered, &m->n_owned,
+                                        &m->school, &m->plan->order, plan,
+                                        m->model, error);
+    if (status == AC_OK)
+        tell(m, &plan->recipe, recovered);
     return status;
 }
 

@@ -35,6 +35,13 @@ ac_status aci_workshop_ladder_student(aci_float_model *out,
                                       const aci_variant_plan *plan,
                                       ac_error *error);
 
+/* One layer of it alone. */
+ac_status aci_workshop_ladder_student_layer(aci_float_model *out,
+                                            const aci_ladder_work *work,
+                                            const aci_unit_order *order,
+                                            const aci_variant_plan *plan,
+                                            int32_t layer, ac_error *error);
+
 /* The layer as the plan leaves it. */
 aci_kept aci_workshop_ladder_kept(const aci_ladder_work *work,
                                   const aci_variant_plan *plan,
@@ -58,6 +65,7 @@ typedef struct aci_ladder_school {
                                   by itself from an eighth of as many, six
                                   times, and after its codes were chosen norms
                                   and biases from half as many */
+    int32_t by_blocks;         /* 1: a layer at a time, without `teacher` */
 } aci_ladder_school;
 
 /* `is_needed`: to judge by, where nothing is to be trained, too. */
@@ -68,10 +76,12 @@ ac_status aci_workshop_school_open(aci_ladder_school *out,
 void aci_workshop_school_close(aci_ladder_school *school);
 
 /* The rest of the student from the store's planes at the variant's bits, and
- * zeros for biases it may learn. */
+ * zeros for biases it may learn; layer -1: of all, else of that one and what
+ * stands outside of layers as vectors. */
 ac_status aci_workshop_school_enrol(aci_float_model *student,
                                     const aci_variant_plan *plan,
-                                    const aci_model *model, ac_error *error);
+                                    const aci_model *model, int32_t layer,
+                                    ac_error *error);
 
 /* Divergence from the teacher on the exam; `name` is told as progress. */
 ac_status aci_workshop_school_judge(aci_float_model *student, double *kl,
@@ -96,11 +106,43 @@ ac_status aci_workshop_ladder_matrices(aci_extras_build *extras,
                                        const aci_variant_plan *plan,
                                        ac_error *error);
 
+/* The same of one layer. */
+ac_status aci_workshop_ladder_layer_matrices(aci_extras_build *extras,
+                                             aci_float_model *student,
+                                             const aci_ladder_work *work,
+                                             const aci_unit_order *order,
+                                             const aci_variant_plan *plan,
+                                             int32_t layer, ac_error *error);
+
 /* Adds its vectors: those that differ from the store's. */
 ac_status aci_workshop_ladder_vectors(aci_extras_build *extras,
                                       aci_float_model *student,
                                       const aci_variant_plan *plan,
                                       const aci_model *model,
                                       int32_t *n_added, ac_error *error);
+
+/* ---- ladder_blocks.c: a layer at a time ---------------------------------- */
+
+/* Makes, trains and codes a variant with one layer of it and of the model in
+ * memory; what it owns goes to `extras`, how many tensors to *n_owned. */
+ac_status aci_workshop_ladder_blocks(aci_extras_build *extras,
+                                     aci_recovered *out, int32_t *n_owned,
+                                     const aci_ladder_school *school,
+                                     const aci_unit_order *order,
+                                     const aci_variant_plan *plan,
+                                     const aci_model *model, ac_error *error);
+/* Of memory, at most. */
+uint64_t aci_workshop_ladder_blocks_bytes(const aci_ladder_work *work);
+
+/* ---- ladder_memory.c ----------------------------------------------------- */
+
+/* Before hours of work: what each part of it takes, told to the log, and how
+ * variants are trained, *out: end to end where the memory limit, or without
+ * one three quarters of the machine's memory, allows it, else a layer at a
+ * time, else not; the log is told. AC_E_NO_MEMORY names a part that does not
+ * fit. */
+ac_status aci_workshop_ladder_memory(int32_t *out, const aci_ladder_work *work,
+                                     const aci_ladder *ladder,
+                                     ac_error *error);
 
 #endif

@@ -14,6 +14,13 @@
 #include "workshop/compress/stages.h"
 #include "workshop/compress/unit_order.h"
 
+/* How variants are trained. */
+enum aci_ladder_teaching {
+    ACI_TEACH_NONE,
+    ACI_TEACH_BLOCKS,      /* a layer at a time (ladder_blocks.c) */
+    ACI_TEACH_END          /* the whole model too (ladder_recover.c) */
+};
+
 /* What the making of a ladder works with; all of it lent. */
 typedef struct aci_ladder_work {
     aci_memory *memory;
@@ -27,6 +34,7 @@ typedef struct aci_ladder_work {
     uint64_t began_nanoseconds;
     const aci_stages *stages;
     uint64_t key;          /* of model, text, group and what computes */
+    int32_t teaching;      /* aci_ladder_teaching */
 } aci_ladder_work;
 
 typedef struct aci_variant_plan {

@@ -77,7 +77,7 @@ ac_status aci_workshop_school_open(aci_ladder_school *out,
 
     memset(out, 0, sizeof *out);
     out->work = work;
-    if (n == AC_RECOVERY_NONE && !is_needed)
+    if (work->teaching == ACI_TEACH_NONE && !is_needed)
         return AC_OK;
     status = open_texts(out, folder, error);
     if (status == AC_OK && (out->lessons.n_pieces == 0 ||
@@ -87,12 +87,13 @@ ac_status aci_workshop_school_open(aci_ladder_school *out,
                                  "variants and judge them; none is trained");
         return AC_OK;
     }
-    if (status == AC_OK)
+    out->by_blocks = work->teaching == ACI_TEACH_BLOCKS;
+    if (status == AC_OK && (!out->by_blocks || is_needed))
         status = aci_workshop_floats_read(&out->teacher, work->memory,
                                           work->checkpoint, error);
-    out->n_tokens = n == AC_RECOVERY_NONE ? 0
-                    : n != 0              ? n
-                                          : AC_RECOVERY_TOKENS;
+    out->n_tokens = work->teaching == ACI_TEACH_NONE ? 0
+                    : n != 0                         ? n
+                                             : AC_RECOVERY_TOKENS;
     return status;
 }
 
@@ -164,7 +165,8 @@ static int may_learn_bias(const aci_tensor *tensor)
 
 ac_status aci_workshop_school_enrol(aci_float_model *student,
                                     const aci_variant_plan *plan,
-                                    const aci_model *model, ac_error *error)
+                                    const aci_model *model, int32_t layer,
+                                    ac_error *error)
 {
     const aci_shape *shape = &model->shape;
     aci_float_array array;
@@ -183,6 +185,8 @@ ac_status aci_workshop_school_enrol(aci_float_model *student,
         int is_stored;
 
         if (*array.place != NULL ||
+            (layer >= 0 && array.layer != layer &&
+             (array.layer >= 0 || array.n_rows > 1)) ||
             !aci_model_tensor_named(&tensor, shape, array.name) ||
             is_gone(student, &array, &tensor) ||
             (tensor.is_matrix && array.matrix >= 0 &&

@@ -53,7 +53,7 @@ uint64_t aci_workshop_ladder_variant_key(const aci_ladder_work *work,
     const aci_variant_plan *v = &plan->variants[variant];
     const ac_compress_options *options = work->options;
     const uint64_t numbers[] = { options->recovery_tokens, options->seed,
-                                 options->memory_limit_bytes };
+                                 (uint64_t)work->teaching };
     size_t layers = (size_t)plan->n_layer;
     uint64_t key = aci_workshop_ladder_store_key(work, &plan->order);
 

@@ -322,6 +322,19 @@ static ac_status make_layer(const making *m, ac_error *error)
     return status;
 }
 
+ac_status aci_workshop_ladder_student_layer(aci_float_model *out,
+                                            const aci_ladder_work *work,
+                                            const aci_unit_order *order,
+                                            const aci_variant_plan *plan,
+                                            int32_t layer, ac_error *error)
+{
+    making m = { out, work, order, plan, layer };
+    ac_status status = aci_workshop_floats_open(out, work->memory,
+                                                work->shape, error);
+
+    return status == AC_OK ? make_layer(&m, error) : status;
+}
+
 ac_status aci_workshop_ladder_student(aci_float_model *out,
                                       const aci_ladder_work *work,
                                       const aci_unit_order *order,

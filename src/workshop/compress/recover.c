@@ -131,7 +131,7 @@ static uint64_t states_tokens(const aci_float_model *student)
     return most < 65536 ? most : 65536;
 }
 
-static void fill_in(aci_recovery *r)
+void aci_workshop_recover_fill_in(aci_recovery *r)
 {
     aci_recover_options *o = &r->options;
     const uint32_t parts = 1u << ACI_MATRIX_O | 1u << ACI_MATRIX_DOWN |
@@ -319,7 +319,7 @@ ac_status aci_workshop_recover(aci_memory *memory, aci_pool *pool,
         return status;
     status = aci_workshop_floats_cut(&r.student, student, NULL, error);
     if (status == AC_OK) {
-        fill_in(&r);
+        aci_workshop_recover_fill_in(&r);
         status = check_options(&r, error);
     }
     if (status == AC_OK)

@@ -13,30 +13,11 @@
 #include "platform/error.h"
 #include "workshop/compress/recover_internal.h"
 
-typedef struct piece {
-    aci_corpus_batch batch;
-    size_t first;              /* row in the arrays below */
-    double power;              /* of the teacher's output */
-} piece;
-
-typedef struct run {
-    aci_recovery *recovery;
-    piece *pieces;             /* [n_pieces]; the last n_kept are not trained */
-    size_t n_pieces, n_kept;   /* on */
-    float *teacher, *student;  /* [n_rows, n_embd] */
-    float *zeros;              /* an embedding of one token */
-    int32_t *tokens;           /* that token, [batch_tokens] */
-    uint32_t *chosen;          /* [n_layer + 1] */
-    aci_float_layer layer;     /* of the one-layer models below */
-    int32_t l;
-    uint64_t n_tokens, n_tokens_all, n_rows;
-    double loss;
-} run;
-
 /* ---- models of one layer ------------------------------------------------- */
 
 /* Layer l of a model, as a model that has no other. */
-static aci_float_model alone(const run *r, const aci_float_model *from)
+static aci_float_model alone(const aci_block_run *r,
+                             const aci_float_model *from)
 {
     aci_float_model model = *from;
 
@@ -49,7 +30,7 @@ static aci_float_model alone(const run *r, const aci_float_model *from)
     return model;
 }
 
-static ac_status open_layer(aci_network **out, const run *r,
+static ac_status open_layer(aci_network **out, const aci_block_run *r,
                             const aci_float_model *from, bool trained,
                             ac_error *error)
 {
@@ -67,7 +48,8 @@ static ac_status open_layer(aci_network **out, const run *r,
 }
 
 /* One layer's messages know neither its number nor the step. */
-static ac_status within(const run *r, ac_status status, ac_error *error)
+static ac_status within(const aci_block_run *r, ac_status status,
+                        ac_error *error)
 {
     if (status == AC_E_NUMERIC)
         return aci_platform_fail(error, status,
@@ -77,7 +59,7 @@ static ac_status within(const run *r, ac_status status, ac_error *error)
     return status;
 }
 
-static aci_batch batch_of(const run *r, const piece *p)
+static aci_batch batch_of(const aci_block_run *r, const aci_block_piece *p)
 {
     aci_batch batch = p->batch.batch;
 
@@ -86,21 +68,23 @@ static aci_batch batch_of(const run *r, const piece *p)
     return batch;
 }
 
-static float *rows_of(const run *r, float *rows, const piece *p)
+float *aci_workshop_block_at(const aci_block_run *r, float *rows,
+                             const aci_block_piece *p)
 {
-    return rows + p->first * (size_t)r->recovery->student.shape.n_embd;
+    return rows + (p->first - r->skipped) *
+                      (size_t)r->recovery->student.shape.n_embd;
 }
 
-/* All rows through layer l of a model, in place. */
-static ac_status propagate(run *r, float *rows, const aci_float_model *model,
-                           ac_error *error)
+ac_status aci_workshop_block_propagate(aci_block_run *r, float *rows,
+                                       const aci_float_model *model,
+                                       size_t from, ac_error *error)
 {
     aci_network *network;
     ac_status status = open_layer(&network, r, model, false, error);
 
-    for (size_t i = 0; status == AC_OK && i < r->n_pieces; i++) {
+    for (size_t i = from; status == AC_OK && i < r->n_pieces; i++) {
         aci_batch batch = batch_of(r, &r->pieces[i]);
-        float *at = rows_of(r, rows, &r->pieces[i]);
+        float *at = aci_workshop_block_at(r, rows, &r->pieces[i]);
 
         status = aci_workshop_network_block(network, at, at, &batch, error);
         if (status == AC_OK)
@@ -112,26 +96,29 @@ static ac_status propagate(run *r, float *rows, const aci_float_model *model,
 
 /* ---- training one -------------------------------------------------------- */
 
-static aci_objective objective_of(const run *r, const piece *p)
+static aci_objective objective_of(const aci_block_run *r,
+                                  const aci_block_piece *p)
 {
-    return (aci_objective){ .loss = ACI_LOSS_BLOCK_MSE,
-                            .block_input = rows_of(r, r->student, p),
-                            .block_target = rows_of(r, r->teacher, p) };
+    return (aci_objective){
+        .loss = ACI_LOSS_BLOCK_MSE,
+        .block_input = aci_workshop_block_at(r, r->student, p),
+        .block_target = aci_workshop_block_at(r, r->teacher, p)
+    };
 }
 
 /* Loss to relative error. */
-static double scale_of(const run *r, const piece *p)
+static double scale_of(const aci_block_run *r, const aci_block_piece *p)
 {
     return (double)r->recovery->student.shape.n_embd / p->power;
 }
 
-static void measure_power(run *r)
+static void measure_power(aci_block_run *r)
 {
     size_t width = (size_t)r->recovery->student.shape.n_embd;
 
     for (size_t i = 0; i < r->n_pieces; i++) {
-        piece *p = &r->pieces[i];
-        const float *at = rows_of(r, r->teacher, p);
+        aci_block_piece *p = &r->pieces[i];
+        const float *at = aci_workshop_block_at(r, r->teacher, p);
         size_t n = (size_t)p->batch.batch.n_tokens * width;
         double sum = 0.0;
 
@@ -142,8 +129,8 @@ static void measure_power(run *r)
 }
 
 /* Relative error on the pieces kept back. */
-static ac_status judge(double *out, const run *r, aci_network *network,
-                       ac_error *error)
+static ac_status judge(double *out, const aci_block_run *r,
+                       aci_network *network, ac_error *error)
 {
     double sum = 0.0, loss;
     int64_t n;
@@ -151,7 +138,7 @@ static ac_status judge(double *out, const run *r, aci_network *network,
 
     for (size_t i = r->n_pieces - r->n_kept;
          status == AC_OK && i < r->n_pieces; i++) {
-        const piece *p = &r->pieces[i];
+        const aci_block_piece *p = &r->pieces[i];
         aci_batch batch = batch_of(r, p);
         aci_objective objective = objective_of(r, p);
 
@@ -165,7 +152,7 @@ static ac_status judge(double *out, const run *r, aci_network *network,
     return status;
 }
 
-static ac_status tell(run *r, ac_error *error)
+static ac_status tell(aci_block_run *r, ac_error *error)
 {
     aci_recover_progress progress = {
         .rung = ACI_RECOVER_BLOCKS, .layer = r->l,
@@ -176,7 +163,8 @@ static ac_status tell(run *r, ac_error *error)
     return aci_workshop_recover_tell(r->recovery, &progress, error);
 }
 
-static ac_status one_step(run *r, aci_network *network, const piece *p,
+static ac_status one_step(aci_block_run *r, aci_network *network,
+                          const aci_block_piece *p,
                           uint64_t step, uint64_t n_steps, ac_error *error)
 {
     aci_adamw update = {
@@ -204,12 +192,12 @@ static ac_status one_step(run *r, aci_network *network, const piece *p,
     return within(r, status, error);
 }
 
-static bool is_out_of_time(const run *r)
+static bool is_out_of_time(const aci_block_run *r)
 {
     return aci_workshop_recover_done(r->recovery, 0.0) >= 1.0;
 }
 
-static ac_status train(double *best, run *r, aci_network *network,
+static ac_status train(double *best, aci_block_run *r, aci_network *network,
                        ac_error *error)
 {
     const aci_recover_options *o = &r->recovery->options;
@@ -239,72 +227,89 @@ static ac_status train(double *best, run *r, aci_network *network,
     return status;
 }
 
-static ac_status one_layer(run *r, ac_error *error)
+ac_status aci_workshop_block_teach(aci_block_run *r, ac_error *error)
 {
-    aci_recover_report *report = r->recovery->report;
-    int32_t n_layer = r->recovery->student.shape.n_layer;
     aci_network *network;
-    double before = 0.0, best;
-    ac_status status = propagate(r, r->teacher, r->recovery->teacher->model,
-                                 error);
+    ac_status status;
 
-    if (status != AC_OK)
-        return status;
     measure_power(r);
     status = open_layer(&network, r, &r->recovery->student, true, error);
     if (status == AC_OK)
-        status = within(r, judge(&before, r, network, error), error);
-    best = before;
+        status = within(r, judge(&r->before, r, network, error), error);
+    r->after = r->before;
     if (status == AC_OK && r->chosen[r->l] != 0)
-        status = train(&best, r, network, error);
+        status = train(&r->after, r, network, error);
     aci_workshop_network_free(network);
-    report->block_error[0] += before / n_layer;
-    report->block_error[1] += best / n_layer;
+    return status;
+}
+
+static ac_status one_layer(aci_block_run *r, ac_error *error)
+{
+    aci_recover_report *report = r->recovery->report;
+    int32_t n_layer = r->recovery->student.shape.n_layer;
+    ac_status status = aci_workshop_block_propagate(
+        r, r->teacher, r->recovery->teacher->model, 0, error);
+
+    if (status == AC_OK)
+        status = aci_workshop_block_teach(r, error);
+    report->block_error[0] += r->before / n_layer;
+    report->block_error[1] += r->after / n_layer;
     return status == AC_OK
-               ? propagate(r, r->student, &r->recovery->student, error)
+               ? aci_workshop_block_propagate(r, r->student,
+                                              &r->recovery->student, 0, error)
                : status;
 }
 
 /* ---- text ---------------------------------------------------------------- */
 
-static ac_status draw(run *r, ac_error *error)
+ac_status aci_workshop_block_piece(aci_block_piece **out, aci_block_run *r,
+                                   size_t most, ac_error *error)
+{
+    aci_memory *memory = r->recovery->memory;
+
+    if (r->pieces == NULL)
+        r->pieces = aci_platform_alloc_zeroed(memory, most,
+                                              sizeof *r->pieces);
+    if (r->pieces == NULL)
+        return aci_platform_fail_memory(error, "calibration text");
+    *out = &r->pieces[r->n_pieces++];
+    (*out)->first = r->n_rows;
+    return aci_workshop_corpus_batch_create(
+        &(*out)->batch, memory, r->recovery->options.batch_tokens, error);
+}
+
+static ac_status draw(aci_block_run *r, ac_error *error)
 {
     const aci_recovery *recovery = r->recovery;
-    int32_t batch_tokens = recovery->options.batch_tokens;
     aci_corpus_cursor cursor = { { 0 }, { 0 } };
     double rows = aci_workshop_corpus_rows(recovery->calibration);
     double wanted = fmin((double)recovery->options.block_tokens, rows);
-    size_t n = (size_t)(wanted / (double)batch_tokens);
+    size_t n = (size_t)(wanted / (double)recovery->options.batch_tokens);
     ac_status status = AC_OK;
 
     n = n > 0 ? n : 1;
-    r->pieces = aci_platform_alloc_zeroed(recovery->memory, n,
-                                          sizeof *r->pieces);
-    if (r->pieces == NULL)
-        return aci_platform_fail_memory(error, "calibration text");
-    for (; r->n_pieces < n && status == AC_OK; r->n_pieces++) {
-        piece *p = &r->pieces[r->n_pieces];
+    while (r->n_pieces < n && status == AC_OK) {
+        aci_block_piece *p;
 
-        status = aci_workshop_corpus_batch_create(&p->batch, recovery->memory,
-                                                  batch_tokens, error);
+        status = aci_workshop_block_piece(&p, r, n, error);
         if (status != AC_OK)
             return status;
         aci_workshop_corpus_draw(&p->batch, &cursor, recovery->calibration,
                                  recovery->options.seed);
-        p->first = r->n_rows;
         r->n_rows += (size_t)p->batch.batch.n_tokens;
     }
     r->n_kept = n < 2 ? n : (n + 7) / 8;
     return status;
 }
 
-static void embed(const run *r, float *rows, const aci_float_model *model)
+static void embed(const aci_block_run *r, float *rows,
+                  const aci_float_model *model)
 {
     size_t width = (size_t)model->shape.n_embd;
 
     for (size_t i = 0; i < r->n_pieces; i++) {
         const aci_batch *batch = &r->pieces[i].batch.batch;
-        float *at = rows_of(r, rows, &r->pieces[i]);
+        float *at = aci_workshop_block_at(r, rows, &r->pieces[i]);
 
         for (int32_t k = 0; k < batch->n_tokens; k++)
             memcpy(at + (size_t)k * width,
@@ -313,7 +318,7 @@ static void embed(const run *r, float *rows, const aci_float_model *model)
     }
 }
 
-static ac_status make_rows(run *r, ac_error *error)
+ac_status aci_workshop_block_rows(aci_block_run *r, ac_error *error)
 {
     aci_memory *memory = r->recovery->memory;
     size_t width = (size_t)r->recovery->student.shape.n_embd;
@@ -326,15 +331,13 @@ static ac_status make_rows(run *r, ac_error *error)
     r->tokens = aci_platform_alloc_zeroed(
         memory, (size_t)r->recovery->options.batch_tokens,
         sizeof *r->tokens);
-    if (r->teacher == NULL || r->student == NULL || r->zeros == NULL ||
-        r->tokens == NULL)
-        return aci_platform_fail_memory(error, "what the layers say");
-    embed(r, r->teacher, r->recovery->teacher->model);
-    embed(r, r->student, &r->recovery->student);
-    return AC_OK;
+    return r->teacher != NULL && r->student != NULL && r->zeros != NULL &&
+                   r->tokens != NULL
+               ? AC_OK
+               : aci_platform_fail_memory(error, "what the layers say");
 }
 
-static void close_run(run *r)
+void aci_workshop_block_close(aci_block_run *r)
 {
     aci_memory *memory = r->recovery->memory;
 
@@ -350,7 +353,7 @@ static void close_run(run *r)
 
 ac_status aci_workshop_recover_blocks(aci_recovery *recovery, ac_error *error)
 {
-    run r = { .recovery = recovery };
+    aci_block_run r = { .recovery = recovery };
     int32_t n_layer = recovery->student.shape.n_layer;
     ac_status status = AC_OK;
 
@@ -363,7 +366,11 @@ ac_status aci_workshop_recover_blocks(aci_recovery *recovery, ac_error *error)
         goto out;
     status = draw(&r, error);
     if (status == AC_OK)
-        status = make_rows(&r, error);
+        status = aci_workshop_block_rows(&r, error);
+    if (status == AC_OK) {
+        embed(&r, r.teacher, recovery->teacher->model);
+        embed(&r, r.student, &recovery->student);
+    }
     for (; r.l < n_layer; r.l++)
         if (r.chosen[r.l] != 0)
             r.n_tokens_all += r.n_rows * recovery->options.block_passes;
@@ -372,6 +379,6 @@ ac_status aci_workshop_recover_blocks(aci_recovery *recovery, ac_error *error)
         status = one_layer(&r, error);
     recovery->report->n_tokens[1] += r.n_tokens;
 out:
-    close_run(&r);
+    aci_workshop_block_close(&r);
     return status;
 }

@@ -71,6 +71,50 @@ ac_status aci_workshop_recover_judge_now(double *kl, double *perplexity,
                                          const aci_recovery *recovery,
                                          ac_error *error);
 
+/* ---- recover_blocks.c: its parts ----------------------------------------- */
+
+typedef struct aci_block_piece {
+    aci_corpus_batch batch;
+    size_t first;              /* row in the arrays below */
+    double power;              /* of the teacher's output */
+} aci_block_piece;
+
+/* Pieces of text on their way through the layers. Of the models, layer l is
+ * looked at and nothing else. */
+typedef struct aci_block_run {
+    aci_recovery *recovery;
+    aci_block_piece *pieces;   /* [n_pieces]; the last n_kept are not trained */
+    size_t n_pieces, n_kept;   /* on */
+    float *teacher, *student;  /* [n_rows, n_embd] */
+    float *zeros;              /* an embedding of one token */
+    int32_t *tokens;           /* that token, [batch_tokens] */
+    uint32_t *chosen;          /* [n_layer + 1] */
+    int32_t l;
+    uint64_t n_tokens, n_tokens_all, n_rows;
+    size_t skipped;            /* rows that an array at hand begins after */
+    double loss;
+    double before, after;      /* relative error of the layer taught last */
+} aci_block_run;
+
+/* A piece more, its batch to be filled by the caller. */
+ac_status aci_workshop_block_piece(aci_block_piece **out, aci_block_run *run,
+                                   size_t most, ac_error *error);
+/* Memory for the rows of all pieces. */
+ac_status aci_workshop_block_rows(aci_block_run *run, ac_error *error);
+/* A piece's rows in an array of them. */
+float *aci_workshop_block_at(const aci_block_run *run, float *rows,
+                             const aci_block_piece *piece);
+/* Rows of pieces from number `from` on through layer l of a model, in place. */
+ac_status aci_workshop_block_propagate(aci_block_run *run, float *rows,
+                                       const aci_float_model *model,
+                                       size_t from, ac_error *error);
+/* Trains the student's layer l on the teacher's rows, which are past it. */
+ac_status aci_workshop_block_teach(aci_block_run *run, ac_error *error);
+void aci_workshop_block_close(aci_block_run *run);
+
+/* Options that are 0 become the defaults; wants student.shape and texts. */
+void aci_workshop_recover_fill_in(aci_recovery *recovery);
+
 /* ---- the rungs ----------------------------------------------------------- */
 
 ac_status aci_workshop_recover_blocks(aci_recovery *recovery,

@@ -101,7 +101,7 @@ static ac_status judge(double *kl, measuring *m, int32_t bits,
                                          &m->trial, error);
     if (status == AC_OK)
         status = aci_workshop_school_enrol(&student, &m->trial, m->model,
-                                           error);
+                                           -1, error);
     if (status == AC_OK)
         status = aci_workshop_school_judge(&student, kl, m->school,
                                            "sensitivity", error);

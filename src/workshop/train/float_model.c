@@ -212,6 +212,22 @@ ac_status aci_workshop_floats_read(aci_float_model *out, aci_memory *memory,
     return status;
 }
 
+ac_status aci_workshop_floats_read_layer(aci_float_model *out,
+                                         aci_memory *memory,
+                                         const aci_checkpoint *checkpoint,
+                                         int32_t layer, ac_error *error)
+{
+    aci_float_array array;
+    ac_status status = aci_workshop_floats_open(
+        out, memory, aci_model_checkpoint_shape(checkpoint), error);
+
+    for (size_t i = 0;
+         status == AC_OK && aci_workshop_floats_at(&array, out, i); i++)
+        if (array.layer == layer || array.place == &out->final_norm)
+            status = read_array(out, &array, checkpoint, error);
+    return status;
+}
+
 /* ---- cutting ------------------------------------------------------------- */
 
 static ac_status cut_array(aci_float_model *out, const aci_float_array *to,

@@ -69,6 +69,12 @@ ac_status aci_workshop_floats_read(aci_float_model *out, aci_memory *memory,
                                    const aci_checkpoint *checkpoint,
                                    ac_error *error);
 
+/* One layer of it and the final norm, nothing else. */
+ac_status aci_workshop_floats_read_layer(aci_float_model *out,
+                                         aci_memory *memory,
+                                         const aci_checkpoint *checkpoint,
+                                         int32_t layer, ac_error *error);
+
 /* A copy with arrays of its own of what a variant's plan keeps, kept[n_layer];
  * NULL keeps all. */
 ac_status aci_workshop_floats_cut(aci_float_model *out,
