@@ -270,7 +270,7 @@ Suite *test_matrix_feedback_suite(void)
     tcase_add_test(test, bad_options_are_refused);
     tcase_add_test(test, too_little_memory_is_told_at_once);
     tcase_add_test(test, a_damaged_cache_is_refused);
-    tcase_add_test(test, cancelling_leaves_nothing);
+    tcase_add_test(test, cancelling_leaves_what_is_finished_and_no_zoo);
     suite_add_tcase(suite, test);
     return suite;
 }
