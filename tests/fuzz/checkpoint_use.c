@@ -34,7 +34,8 @@ void fuzz_use_checkpoint(aci_memory *memory, const char *path)
     aci_checkpoint *checkpoint = NULL;
     int32_t n_layer;
 
-    if (aci_model_checkpoint_open(&checkpoint, memory, path, NULL) != AC_OK)
+    if (aci_model_checkpoint_open_cut(&checkpoint, memory, path, NULL) !=
+        AC_OK)
         return;
     n_layer = aci_model_checkpoint_shape(checkpoint)->n_layer;
     read_ends(memory, checkpoint, "embed");

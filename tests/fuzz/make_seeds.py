@@ -205,10 +205,22 @@ def gguf_array(key, kind, items):
                       b"".join(items))
 
 
-def gguf(kind, block_values, block_bytes):
-    """Vectors are F32, matrices of ggml type `kind`, random blocks."""
+def second_layer():
+    """Of deci: no attention, half the neurons."""
+    for _, name, rows, columns in tensors():
+        if ".ffn_" in name:
+            rows, columns = [FF // 2 if n == FF else n
+                             for n in (rows, columns)]
+            yield "", name.replace("blk.0.", "blk.1."), rows, columns
+
+
+def gguf(kind, block_values, block_bytes, deci=False):
+    """Vectors are F32, matrices of ggml type `kind`, random blocks. deci has
+    two layers of different sizes."""
+    prefix = "deci." if deci else "llama."
+    listed = list(tensors()) + (list(second_layer()) if deci else [])
     pieces = sentencepiece_pieces()[:VOCAB]
-    meta = [gguf_value("general.architecture", 8, gguf_string("llama")),
+    meta = [gguf_value("general.architecture", 8, gguf_string(prefix[:-1])),
             gguf_value("tokenizer.ggml.model", 8, gguf_string("llama")),
             gguf_array("tokenizer.ggml.tokens", 8,
                        [gguf_string(t) for t, _, _ in pieces]),
@@ -216,16 +228,23 @@ def gguf(kind, block_values, block_bytes):
                        [struct.pack("<f", s) for _, s, _ in pieces]),
             gguf_array("tokenizer.ggml.token_type", 5,
                        [struct.pack("<i", k) for _, _, k in pieces])]
-    for key, value in [("block_count", 1), ("context_length", 64),
+    for key, value in [("block_count", 2 if deci else 1),
+                       ("context_length", 64),
                        ("embedding_length", EMBD),
-                       ("feed_forward_length", FF),
-                       ("attention.head_count", 2),
-                       ("attention.head_count_kv", 1)]:
-        meta.append(gguf_value("llama." + key, 4, struct.pack("<I", value)))
-    meta.append(gguf_value("llama.attention.layer_norm_rms_epsilon", 6,
+                       ("feed_forward_length", [FF, FF // 2]),
+                       ("attention.head_count", [2, 0]),
+                       ("attention.head_count_kv", [1, 0]),
+                       ("attention.key_length", EMBD // 2)]:
+        if isinstance(value, list) and deci:
+            meta.append(gguf_array(prefix + key, 5,
+                                   [struct.pack("<i", n) for n in value]))
+        elif deci or key != "attention.key_length":
+            value = value[0] if isinstance(value, list) else value
+            meta.append(gguf_value(prefix + key, 4, struct.pack("<I", value)))
+    meta.append(gguf_value(prefix + "attention.layer_norm_rms_epsilon", 6,
                            struct.pack("<f", 1e-5)))
     directory, data = b"", b""
-    for _, name, rows, columns in tensors():
+    for _, name, rows, columns in listed:
         data += bytes(-len(data) % 32)
         shape = [columns, rows] if columns else [rows]
         directory += gguf_string(name) + struct.pack("<I", len(shape))
@@ -237,7 +256,7 @@ def gguf(kind, block_values, block_bytes):
             for _ in range(rows * columns // block_values):
                 data += struct.pack("<e", 2.0 ** -8)
                 data += RANDOM.randbytes(block_bytes - 2)
-    head = b"GGUF" + struct.pack("<IQQ", 3, 11, len(meta)) + b"".join(meta)
+    head = b"GGUF" + struct.pack("<IQQ", 3, len(listed), len(meta)) + b"".join(meta)
     head += directory
     return head + bytes(-len(head) % 32) + data
 
@@ -304,6 +323,7 @@ def main():
     put("encode", "spaces", b"   a  b\r\n \n\t\t c " * 5)
     if len(sys.argv) > 1:
         zoo_files(sys.argv[1])
+    put("gguf", "deci", gguf(8, 32, 34, deci=True))
 
 
 if __name__ == "__main__":

@@ -337,6 +337,45 @@ START_TEST(truncated_anywhere_is_an_error)
 }
 END_TEST
 
+/* Each allocation fails once: that is said, and nothing stays, neither memory
+ * nor a file. Behind the first few not every one, for time. */
+START_TEST(allocations_that_fail_leave_nothing)
+{
+    const char *const outs[] = { "o.gguf", "o" };
+    aci_shape shape = structural_shape();
+    aci_zoo_card card;
+    aci_model *model;
+
+    make_zoo(&card, &shape, plans[0]);
+    model = open_model(zoo);
+    for (int f = 0; f < 2; f++) {
+        char out[200];
+        ac_status status;
+        uint64_t n = 0;
+
+        snprintf(out, sizeof out, "%s", structural_path(outs[f]));
+        do {
+            ac_export_report report;
+            ac_error error = AC_ERROR_INIT;
+            uint64_t used = structural_memory.used_bytes;
+            uint64_t before = structural_memory.n_allocations;
+
+            n += n < 60 ? 1 : 41;
+            structural_memory.fail_at = before + n;
+            status = export_as(&report, model, "p4", NULL, out, &error);
+            structural_memory.fail_at = 0;
+            ck_assert_int_eq(status,
+                             before + n <= structural_memory.n_allocations
+                                 ? AC_E_NO_MEMORY : AC_OK);
+            ck_assert_int_eq(access(out, F_OK) == 0, status == AC_OK);
+            ck_assert_uint_eq(structural_memory.used_bytes, used);
+        } while (status != AC_OK);
+        ck_assert_uint_gt(n, 60);
+    }
+    aci_model_close(model);
+}
+END_TEST
+
 /* ---- what variants own --------------------------------------------------- */
 
 enum { OWN_VECTORS = 6 };
@@ -559,6 +598,7 @@ Suite *test_export_plan_suite(void)
     tcase_add_loop_test(tests, files_hold_what_the_plan_keeps, 0, N_PLANS);
     tcase_add_test(tests, a_file_with_layers_that_differ_is_a_model);
     tcase_add_test(tests, truncated_anywhere_is_an_error);
+    tcase_add_test(tests, allocations_that_fail_leave_nothing);
     tcase_add_loop_test(tests, what_a_variant_owns_is_written, 0, 2);
     tcase_add_loop_test(tests, qwen2_whose_layers_differ_is_a_deci, 0,
                         N_PLANS);
