@@ -515,6 +515,109 @@ START_TEST(what_a_variant_owns_is_written)
 }
 END_TEST
 
+enum { RANK = 64 };
+
+/* [n_out, n_in] = U V in double. */
+static float *product(const float *u, const float *v, int32_t n_out,
+                      int32_t n_in)
+{
+    float *out = malloc((size_t)n_out * (size_t)n_in * sizeof *out);
+
+    for (int32_t r = 0; r < n_out; r++)
+        for (int32_t c = 0; c < n_in; c++) {
+            double sum = 0.0;
+
+            for (int32_t k = 0; k < RANK; k++)
+                sum += (double)u[r * RANK + k] * (double)v[k * n_in + c];
+            out[r * n_in + c] = (float)sum;
+        }
+    return out;
+}
+
+/* p8 gets factors for gate and up of layer 1, which share V. */
+static void give_factors(aci_zoo_card *card, const float *gate,
+                         const float *up, const float *v)
+{
+    aci_extras_build *build;
+    aci_packed packed[3];
+    aci_store_built built;
+    char path[256];
+    const float *const from[3] = { gate, up, v };
+
+    snprintf(path, sizeof path, "%.200s/extras.acw", zoo);
+    for (int i = 0; i < 3; i++)
+        ck_assert_int_eq(aci_workshop_pack(
+                             &packed[i], &structural_memory, structural_pool,
+                             from[i], i < 2 ? 192 : RANK, i < 2 ? RANK : 128,
+                             8, 64, NULL), AC_OK);
+    ck_assert_int_eq(aci_workshop_extras_open(&build, &structural_memory,
+                                              path, 64, NULL), AC_OK);
+    ck_assert_int_eq(aci_workshop_extras_low_rank(
+                         build, "p8", "1.gate", 128, &packed[0], &packed[2],
+                         NULL), AC_OK);
+    ck_assert_int_eq(aci_workshop_extras_low_rank(
+                         build, "p8", "1.up", 128, &packed[1], NULL, NULL),
+                     AC_OK);
+    ck_assert_int_eq(aci_workshop_extras_commit(
+                         &built, build, card->weights_checksum, NULL), AC_OK);
+    for (int i = 0; i < 3; i++)
+        aci_workshop_pack_close(&packed[i], &structural_memory);
+    card->extras_bytes = built.n_bytes;
+    card->extras_checksum = built.checksum;
+    structural_save(card, zoo);
+}
+
+START_TEST(factors_are_multiplied_out_when_asked)
+{
+    const aci_kept plan[N_LAYER] = { { 4, 256 }, { 3, 192 }, { 4, 256 },
+                                     { 4, 256 } };
+    static const char *const outs[] = { "o.gguf", "o" };
+    aci_shape shape = structural_shape();
+    float *gate_u = structural_matrix(1, 81, 192, RANK);
+    float *up_u = structural_matrix(1, 82, 192, RANK);
+    float *v = structural_matrix(1, 83, RANK, 128);
+    float *gate = product(gate_u, v, 192, 128);
+    float *up = product(up_u, v, 192, 128);
+    ac_export_report report;
+    aci_zoo_card card;
+    aci_model *model;
+    char out[200];
+
+    make_zoo(&card, &shape, plan);
+    give_factors(&card, gate_u, up_u, v);
+    model = open_model(zoo);
+    for (int f = 0; f < 2; f++) {
+        double gate_off, up_off;
+        aci_checkpoint *file;
+        int32_t n = f ? 256 : 192; /* a directory's layers are alike */
+
+        snprintf(out, sizeof out, "%s", structural_path(outs[f]));
+        assert_exports(&report, model, "p8", "f16", out);
+        ck_assert(report.weight_error <= 5e-4);
+        ck_assert(report.kl <= 1e-3);
+        ck_assert_int_eq(aci_model_checkpoint_open_cut(
+                             &file, &structural_memory, out, NULL), AC_OK);
+        gate_off = distance(file, "1.gate", gate, 192, 128);
+        up_off = distance(file, "1.up", up, 192, 128);
+        ck_assert_msg(gate_off < 0.02 && up_off < 0.02, "%g %g", gate_off,
+                      up_off);
+        if (n > 192) {
+            float row[128];
+
+            ck_assert_int_eq(aci_model_checkpoint_read(row, file, "1.up", 192,
+                                                       1, NULL), AC_OK);
+            for (int k = 0; k < 128; k++)
+                ck_assert(row[k] == 0.0f);
+        }
+        aci_model_checkpoint_close(file);
+    }
+    unlink(structural_path("p"));
+    assert_refused(model, "p8", structural_path("p"), "low-rank factors");
+    aci_model_close(model);
+    free(gate_u), free(up_u), free(v), free(gate), free(up);
+}
+END_TEST
+
 /* ---- other architectures ------------------------------------------------- */
 
 START_TEST(qwen2_whose_layers_differ_is_a_deci)
@@ -600,6 +703,7 @@ Suite *test_export_plan_suite(void)
     tcase_add_test(tests, truncated_anywhere_is_an_error);
     tcase_add_test(tests, allocations_that_fail_leave_nothing);
     tcase_add_loop_test(tests, what_a_variant_owns_is_written, 0, 2);
+    tcase_add_test(tests, factors_are_multiplied_out_when_asked);
     tcase_add_loop_test(tests, qwen2_whose_layers_differ_is_a_deci, 0,
                         N_PLANS);
     tcase_add_loop_test(tests, qwen3_keeps_its_architecture, 0, N_PLANS);

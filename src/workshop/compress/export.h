@@ -22,6 +22,8 @@ typedef struct aci_export_tensor {
     aci_tensor tensor;         /* its name, and its size in the file */
     aci_matrix matrix;         /* the variant's; the file's is zero beyond */
     int32_t bits;              /* at which that is read: 4, 8, 16, 32 */
+    aci_matrix inner;          /* V [rank, n_in], where `matrix` is U */
+    int32_t rank, inner_bits;  /* 0: `matrix` is the whole */
     const float *vector;       /* [n_vector]; the file's is `fill` beyond */
     int32_t n_vector;
     float fill;
@@ -45,6 +47,9 @@ typedef struct aci_export {
     aci_kept *kept;                    /* [n_layer], where layers differ */
     aci_export_tensor *tensors;        /* [n_tensors], in the list's order */
     size_t n_tensors;
+    /* U V is multiplied out a row at a time. */
+    const aci_export_tensor *inner_of; /* whose V this is, as floats */
+    float *inner, *outer;              /* [rank, n_in], [rank] of a row of U */
 } aci_export;
 
 /* The whole: chooses the format, writes, checks, puts in place. */
@@ -83,8 +88,8 @@ void aci_workshop_export_values(float *out, const aci_matrix *matrix,
                                 int32_t row, int32_t bits);
 
 /* One row, or a whole vector, of a tensor of the file: [n_in] values. */
-void aci_workshop_export_read(float *out, const aci_export_tensor *tensor,
-                              int32_t row);
+void aci_workshop_export_read(float *out, aci_export *work,
+                              const aci_export_tensor *tensor, int32_t row);
 /* One row as codes, n_in rounded up to whole groups of `group`, which divides
  * the matrix's, and the scale of each such group. */
 void aci_workshop_export_row(int8_t *codes, float *scales,

@@ -32,7 +32,8 @@ enum { N_TEXTS = sizeof texts / sizeof texts[0] };
 /* ---- weights ------------------------------------------------------------- */
 
 /* ||W - W'|| / ||W|| of one tensor. */
-static ac_status compare_tensor(double *out, const aci_checkpoint *back,
+static ac_status compare_tensor(double *out, aci_export *work,
+                                const aci_checkpoint *back,
                                 const aci_export_tensor *from, float *ours,
                                 float *theirs, ac_error *error)
 {
@@ -48,7 +49,7 @@ static ac_status compare_tensor(double *out, const aci_checkpoint *back,
         status = aci_model_checkpoint_read(theirs, back, tensor->name, row, n,
                                            error);
         for (int32_t i = 0; i < n && status == AC_OK; i++) {
-            aci_workshop_export_read(ours, from, row + i);
+            aci_workshop_export_read(ours, work, from, row + i);
             for (size_t k = 0; k < width; k++) {
                 double d = (double)ours[k] -
                            (double)theirs[(size_t)i * width + k];
@@ -72,7 +73,8 @@ static ac_status compare_weights(aci_export *work, const aci_checkpoint *back,
         const aci_export_tensor *from = &work->tensors[i];
         double found = 0.0;
 
-        status = compare_tensor(&found, back, from, ours, theirs, error);
+        status = compare_tensor(&found, work, back, from, ours, theirs,
+                                error);
         if (status == AC_OK && !(found <= MOST_WEIGHT_ERROR))
             status = aci_platform_fail(
                 error, AC_E_INTERNAL, "%s, read back, was off by %.3g of its "

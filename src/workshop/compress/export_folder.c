@@ -308,7 +308,7 @@ static ac_status pack_row(size_t *n_bytes, folder_export *e, const listed *l,
     size_t n_values = (size_t)n;
 
     if (l->part == VALUES || e->scheme == ACI_EXPORT_W8A8)
-        aci_workshop_export_read(e->values, l->from, row);
+        aci_workshop_export_read(e->values, e->work, l->from, row);
     if (l->part != VALUES && e->scheme == ACI_EXPORT_W8A8) {
         float scale = round_row(e, n);
 

@@ -159,7 +159,7 @@ static ac_status pack_values(gguf_export *e, const aci_export_tensor *from,
     size_t n = (size_t)tensor->n_in;
     int64_t bad;
 
-    aci_workshop_export_read(e->values, from, row);
+    aci_workshop_export_read(e->values, e->work, from, row);
     for (size_t i = 0; i < n; i++)
         if (!isfinite(e->values[i]))
             return aci_platform_fail(error, AC_E_NUMERIC,

@@ -130,6 +130,9 @@ static void set_matrix(aci_export_tensor *out, const aci_weight *weight)
 {
     out->matrix = weight->outer;
     out->bits = weight->outer_bits;
+    out->inner = weight->inner;
+    out->rank = weight->rank;
+    out->inner_bits = weight->inner_bits;
 }
 
 static void fill_layer_matrix(aci_export_tensor *out,
@@ -236,6 +239,31 @@ static void list_tensors(aci_export *work)
     }
 }
 
+static ac_status allocate_factors(aci_export *work, ac_error *error)
+{
+    size_t most = 0, rank = 0;
+
+    for (size_t i = 0; i < work->n_tensors; i++) {
+        const aci_export_tensor *t = &work->tensors[i];
+        size_t n = (size_t)t->rank * (size_t)t->inner.n_in;
+
+        most = n > most ? n : most;
+        rank = (size_t)t->rank > rank ? (size_t)t->rank : rank;
+    }
+    if (most == 0)
+        return AC_OK;
+    work->inner = aci_platform_alloc_array(work->memory, most,
+                                           sizeof *work->inner);
+    work->outer = aci_platform_alloc_array(work->memory, rank,
+                                           sizeof *work->outer);
+    if (work->inner == NULL || work->outer == NULL)
+        return aci_platform_fail_memory(error, "factors to multiply out");
+    aci_workshop_export_note(
+        work, "the low-rank factors of %s are multiplied out: as large as the "
+        "matrices in whose place they are", work->variant->name);
+    return AC_OK;
+}
+
 ac_status aci_workshop_export_plan(aci_export *work, int may_differ,
                                    ac_error *error)
 {
@@ -249,13 +277,17 @@ ac_status aci_workshop_export_plan(aci_export *work, int may_differ,
     if (work->tensors == NULL)
         return aci_platform_fail_memory(error, "a list of tensors");
     list_tensors(work);
-    return AC_OK;
+    return allocate_factors(work, error);
 }
 
 void aci_workshop_export_plan_free(aci_export *work)
 {
+    aci_platform_free(work->memory, work->outer);
+    aci_platform_free(work->memory, work->inner);
     aci_platform_free(work->memory, work->tensors);
     aci_platform_free(work->memory, work->kept);
+    work->outer = work->inner = NULL;
+    work->inner_of = NULL;
     work->tensors = NULL;
     work->kept = NULL;
     work->n_tensors = 0;

@@ -91,17 +91,40 @@ static void read_vector(float *out, const aci_export_tensor *tensor)
         out[i] = tensor->fill;
 }
 
-void aci_workshop_export_read(float *out, const aci_export_tensor *tensor,
-                              int32_t row)
+/* A row of U V. Rows come one after another, so V is decoded once. */
+static void multiply_out(float *out, aci_export *work,
+                         const aci_export_tensor *tensor, int32_t row)
+{
+    const aci_matrix *inner = &tensor->inner;
+    size_t n = (size_t)inner->n_in;
+
+    for (int32_t k = 0; work->inner_of != tensor && k < tensor->rank; k++)
+        aci_workshop_export_values(work->inner + (size_t)k * n, inner, k,
+                                   tensor->inner_bits);
+    work->inner_of = tensor;
+    aci_workshop_export_values(work->outer, &tensor->matrix, row,
+                               tensor->bits);
+    memset(out, 0, n * sizeof *out);
+    for (int32_t k = 0; k < tensor->rank; k++)
+        for (size_t i = 0; i < n; i++)
+            out[i] += work->outer[k] * work->inner[(size_t)k * n + i];
+}
+
+void aci_workshop_export_read(float *out, aci_export *work,
+                              const aci_export_tensor *tensor, int32_t row)
 {
     const aci_matrix *matrix = &tensor->matrix;
-    int32_t n = row < matrix->n_out ? matrix->n_in : 0;
+    int32_t n = tensor->rank > 0 ? tensor->inner.n_in : matrix->n_in;
 
     if (!tensor->tensor.is_matrix) {
         read_vector(out, tensor);
         return;
     }
-    if (n > 0)
+    if (row >= matrix->n_out)
+        n = 0;
+    else if (tensor->rank > 0)
+        multiply_out(out, work, tensor, row);
+    else
         aci_workshop_export_values(out, matrix, row, tensor->bits);
     memset(out + n, 0, (size_t)(tensor->tensor.n_in - n) * sizeof *out);
 }
