@@ -588,7 +588,8 @@ typedef int32_t (*ac_progress_callback)(const ac_progress *progress,
 typedef struct ac_compress_options {
     uint32_t struct_size;
     uint32_t n_threads;           /* 0: one per core */
-    uint64_t memory_limit_bytes;  /* 0: none; larger models stream anyway */
+    uint64_t memory_limit_bytes;  /* of the whole run, mapped files not counted;
+                                     0: none. on_log is told what is left out */
     const char *variants;         /* "full,int8,int4"; NULL: those three;
                                      "ladder": eight, some of which keep less
                                      of the model (docs/compression.md) */
@@ -643,7 +644,9 @@ typedef struct ac_compress_options {
  *             random weights of a known shape (for benchmarks; the list is in
  *             docs/measuring.md).
  * zoo         directory to make; written beside its place and renamed, so a
- *             killed run or a full disk leaves no zoo at all.
+ *             killed run or a full disk leaves no zoo at all. With calibration
+ *             what a killed or cancelled run finished is left as
+ *             "<zoo>.unfinished", and the same call goes on from there.
  * Returns     AC_OK; AC_E_UNSUPPORTED (architecture or tensor type, named),
  *             AC_E_NUMERIC (NaN weights, tensor named), AC_E_DISK_FULL,
  *             AC_E_ARGUMENT (zoo exists and overwrite is 0), ... Since 0.1. */

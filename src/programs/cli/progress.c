@@ -6,8 +6,9 @@
 
 #include "cli.h"
 
-/* Redrawn at most this often. */
+/* Redrawn at most this often; where it is no terminal, a line each. */
 #define INTERVAL_SECONDS 0.1
+#define LINE_SECONDS 30.0
 
 static void draw_line(const ac_progress *p, const progress_state *state)
 {
@@ -36,6 +37,20 @@ static void draw_line(const ac_progress *p, const progress_state *state)
             loss, left);
 }
 
+/* For a log: "order 32 of 100, 0.1/s, 11 min left". */
+static void write_line(const ac_progress *p, const progress_state *state)
+{
+    double elapsed = p->seconds - state->stage_began;
+    double rate = elapsed > 0.0 ? (double)p->done / elapsed : 0.0;
+    char left[32] = "?";
+
+    if (rate > 0.0 && p->total >= p->done)
+        format_seconds(left, (double)(p->total - p->done) / rate);
+    fprintf(stderr, "%s %llu of %llu, %.3g/s, %s left\n", p->stage,
+            (unsigned long long)p->done, (unsigned long long)p->total, rate,
+            left);
+}
+
 int32_t draw_progress(const ac_progress *progress, void *user)
 {
     progress_state *state = user;
@@ -46,8 +61,15 @@ int32_t draw_progress(const ac_progress *progress, void *user)
         snprintf(state->stage, sizeof state->stage, "%s", progress->stage);
         state->stage_began = progress->seconds;
         state->drawn_at = -1.0;
-        if (!state->quiet && !isatty(STDERR_FILENO))
+        if (!state->quiet && !isatty(STDERR_FILENO)) {
             fprintf(stderr, "%s\n", state->stage);
+            state->drawn_at = progress->seconds;
+        }
+    }
+    if (!state->quiet && !isatty(STDERR_FILENO) &&
+        progress->seconds - state->drawn_at >= LINE_SECONDS) {
+        write_line(progress, state);
+        state->drawn_at = progress->seconds;
     }
     if (!state->quiet && isatty(STDERR_FILENO) &&
         (progress->seconds - state->drawn_at >= INTERVAL_SECONDS ||
