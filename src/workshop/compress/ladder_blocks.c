@@ -51,6 +51,14 @@ static int32_t listen(const aci_recover_progress *progress, void *user)
                progress->n_tokens_all, progress->loss, NULL) != AC_OK;
 }
 
+/* Between the steps of training, which tell by themselves. */
+static ac_status tell(const course *c, ac_error *error)
+{
+    return aci_workshop_ladder_progress(c->work, c->plan->recipe.name,
+                                        c->run.n_tokens, c->run.n_tokens_all,
+                                        NAN, error);
+}
+
 /* ---- text ---------------------------------------------------------------- */
 
 static int trains_matrices(const course *c)
@@ -297,9 +305,11 @@ static ac_status finish_layer(course *c, double off, ac_error *error)
 static ac_status one_layer(course *c, ac_error *error)
 {
     aci_float_model *student = &c->recovery.student;
-    ac_status status = follow(c, error);
+    ac_status status = tell(c, error);
     double off;
 
+    if (status == AC_OK)
+        status = follow(c, error);
     if (status != AC_OK)
         return status;
     aci_workshop_floats_close(student);
@@ -309,7 +319,11 @@ static ac_status one_layer(course *c, ac_error *error)
         status = aci_workshop_school_enrol(student, c->plan, c->model,
                                            c->run.l, error);
     if (status == AC_OK)
+        status = tell(c, error);
+    if (status == AC_OK)
         status = go_plain(&off, c, error);
+    if (status == AC_OK)
+        status = tell(c, error);
     return status == AC_OK ? finish_layer(c, off, error) : status;
 }
 
