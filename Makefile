@@ -64,13 +64,22 @@ COMPILE = $(CC) $(OUR_CPPFLAGS) $(CPPFLAGS) $(OUR_CFLAGS) $(CFLAGS) \
 
 # ---- files -------------------------------------------------------------------
 
-# CUDA is used when there are .cu files and nvcc; else no_cuda.c says so.
-CUDA_SOURCES := $(if $(NVCC),$(wildcard cuda/*.cu))
+# CUDA is used where there is nvcc; else no_cuda.c says that there is none.
+CUDA_KERNELS := $(wildcard cuda/*.cu)
+CUDA_HOST    := $(filter-out cuda/no_cuda.c,$(wildcard cuda/*.c))
+CUDA_HOME    := $(if $(NVCC),$(abspath $(dir $(realpath $(NVCC)))..))
 SOURCES := $(filter-out src/programs/%,$(wildcard src/*/*.c src/*/*/*.c)) \
-           $(if $(CUDA_SOURCES),,cuda/no_cuda.c)
-OBJECTS := $(SOURCES:%.c=$(BUILD)/%.o) $(CUDA_SOURCES:%.cu=$(BUILD)/%.o)
-CUDA_LIBS := $(if $(CUDA_SOURCES),-L$(dir $(NVCC))../lib64 -lcudart_static \
-               -lstdc++ -ldl -lrt)
+           $(if $(NVCC),$(CUDA_HOST),cuda/no_cuda.c)
+OBJECTS := $(SOURCES:%.c=$(BUILD)/%.o) \
+           $(if $(NVCC),$(CUDA_KERNELS:%.cu=$(BUILD)/%.o))
+# The runtime is linked in, so nothing of CUDA need be there to load us.
+CUDA_LIBS := $(if $(NVCC),-L$(CUDA_HOME)/lib64 -lcudart_static -ldl -lrt)
+# Machine code for each of these, and PTX for what comes after.
+CUDA_ARCHS ?= 80 89 90a
+NVCC_FLAGS := -std=c++17 -O2 -fmad=false -I. -Iinclude -Isrc \
+    $(foreach a,$(CUDA_ARCHS),-gencode arch=compute_$(a),code=sm_$(a)) \
+    -gencode arch=compute_80,code=compute_80 -Xcompiler \
+    -fPIC,-fvisibility=hidden,-fno-exceptions,-fno-rtti,-fno-threadsafe-statics
 CLI     := $(wildcard src/programs/cli/*.c)
 
 STATIC  := $(BUILD)/libagentcompress.a
@@ -120,8 +129,9 @@ $(BUILD)/%.o: %.c $(BUILD)/flags
 $(BUILD)/%.o: %.cu $(BUILD)/flags
 	@mkdir -p $(@D)
 	$(call say,NVCC,$<)
-	$(Q)$(NVCC) -std=c++17 -O2 -Iinclude -Isrc -Xcompiler \
-	    -fPIC,-fvisibility=hidden -MMD -MP -c -o $@ $<
+	$(Q)$(NVCC) $(NVCC_FLAGS) -MMD -MP -c -o $@ $<
+
+$(CUDA_HOST:%.c=$(BUILD)/%.o): OUR_CPPFLAGS += -I. -isystem $(CUDA_HOME)/include
 
 $(STATIC): $(OBJECTS)
 	$(call say,AR,$@)
@@ -130,7 +140,7 @@ $(STATIC): $(OBJECTS)
 $(SHARED): $(OBJECTS) lib/agentcompress.map
 	$(call say,LD,$@)
 	$(Q)$(CC) $(CFLAGS) $(MODE_$(MODE)) -shared -Wl,-soname,$(SONAME) \
-	    -Wl,-z,defs -Wl,--version-script=lib/agentcompress.map $(LDFLAGS) \
+	    -Wl,-z,defs -Wl,--exclude-libs,ALL -Wl,--version-script=lib/agentcompress.map $(LDFLAGS) \
 	    -o $@ $(OBJECTS) $(LIBS) $(CUDA_LIBS)
 	$(Q)ln -sf $(@F) $(BUILD)/$(SONAME)
 	$(Q)ln -sf $(SONAME) $(BUILD)/libagentcompress.so
@@ -214,12 +224,40 @@ $(BUILD)/tests/%.o: OUR_CPPFLAGS += -Itests -I$(BUILD)/tests
 $(BUILD)/tests/run.o: $(BUILD)/tests/suites.inc
 $(BUILD)/tests/fuzz/test_replay.o: $(BUILD)/tests/fuzzers.inc
 
+# The sources of cuda/ once more, as C++ for an emulated device (tests/cuda).
+# They come before the library, whose own for a real one are then not wanted.
+CXX ?= c++
+EMULATED := $(CUDA_KERNELS:%.cu=$(BUILD)/emulated/%.o) \
+            $(CUDA_HOST:%.c=$(BUILD)/emulated/%.o) \
+            $(patsubst %.cc,$(BUILD)/emulated/%.o,$(wildcard tests/cuda/*.cc))
+OUR_CXXFLAGS := -std=c++17 -fvisibility=hidden -fPIC -ffp-contract=off -pthread \
+    -fno-strict-aliasing -Wall -Wextra -Wno-unknown-pragmas -Wno-psabi
+
+$(BUILD)/emulated/%.o: %.cu $(BUILD)/flags
+	@mkdir -p $(@D)
+	$(call say,CXX,$<)
+	$(Q)$(CXX) $(OUR_CPPFLAGS) -I. -Itests/cuda -DACI_CUDA_EMULATED -include \
+	    tests/cuda/emulation.h $(OUR_CXXFLAGS) $(CFLAGS) $(MODE_$(MODE)) \
+	    $(if $(WERROR),-Werror) -x c++ -MMD -MP -c -o $@ $<
+
+$(BUILD)/emulated/%.o: %.cc $(BUILD)/flags
+	@mkdir -p $(@D)
+	$(call say,CXX,$<)
+	$(Q)$(CXX) $(OUR_CPPFLAGS) -Itests/cuda $(OUR_CXXFLAGS) $(CFLAGS) \
+	    $(MODE_$(MODE)) $(if $(WERROR),-Werror) -MMD -MP -c -o $@ $<
+
+$(BUILD)/emulated/%.o: %.c $(BUILD)/flags
+	@mkdir -p $(@D)
+	$(call say,CC,$< emulated)
+	$(Q)$(COMPILE) -I. -Itests/cuda -DACI_CUDA_EMULATED -include \
+	    tests/cuda/emulated_runtime.h $(if $(WERROR),-Werror) -MMD -MP -c -o $@ $<
+
 TEST_OBJECTS := $(patsubst %.c,$(BUILD)/%.o,tests/run.c $(TESTS) \
                   $(TEST_SUPPORT))
-$(RUNNER): $(TEST_OBJECTS) $(STATIC)
+$(RUNNER): $(TEST_OBJECTS) $(EMULATED) $(STATIC)
 	$(call say,LD,$@)
-	$(Q)$(CC) $(CFLAGS) $(MODE_$(MODE)) $(LDFLAGS) -o $@ $(TEST_OBJECTS) \
-	    $(STATIC) $(CHECK_LIBS) $(LIBS) $(CUDA_LIBS)
+	$(Q)$(CXX) $(CFLAGS) $(MODE_$(MODE)) $(LDFLAGS) -o $@ $(TEST_OBJECTS) \
+	    $(EMULATED) $(STATIC) $(CHECK_LIBS) $(LIBS)
 
 # AddressSanitizer and UBSan over the unit tests; ThreadSanitizer likewise.
 sanitize: ## unit tests under ASan and UBSan

@@ -42,8 +42,13 @@
 
 #include "agentcompress.h"
 #include "kernels/matrix.h"
+#ifndef __cplusplus
 #include "platform/memory.h"
 #include "platform/threads.h"
+#else /* C++ has no _Atomic: kernels of cuda/ see the types' names alone */
+typedef struct aci_memory aci_memory;
+typedef struct aci_pool aci_pool;
+#endif
 
 typedef struct aci_backend aci_backend;
 

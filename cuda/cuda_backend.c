@@ -1,0 +1,558 @@
+/* cuda_backend.c - the operations of backend.h on an NVIDIA GPU: memory, the
+ * order of the kernels, and errors. The kernels are in the .cu files beside.
+ *
+ * Everything is queued on one stream and runs in order; only to_host and
+ * synchronize wait. Matrices are uploaded once, as they lie, and shared by all
+ * variants that read them.
+ *
+ * A fault on the device shows at the next wait, and a CUDA context does not
+ * recover from it: from then on every call of this backend answers
+ * AC_E_DEVICE. Memory that is not to be had is AC_E_NO_MEMORY and changes
+ * nothing. */
+#include <stdio.h>
+#include <string.h>
+
+#include "cuda/cuda_device.h"
+#include "cuda/kernels.h"
+#include "platform/error.h"
+
+/* A block of the host's that was uploaded; views share it. */
+typedef struct upload {
+    const void *host;
+    void *device;
+    size_t bytes;
+} upload;
+
+typedef struct cuda_backend {
+    aci_backend base;
+    int32_t device;
+    int32_t max_width;       /* padded */
+    cudaStream_t stream;
+    cudaError_t failed;      /* why the device is of no use any more */
+    upload *uploads;
+    size_t n_uploads, n_uploads_room;
+    aci_cuda_activations activations;
+    float *normed;           /* [ACI_MAX_ROWS, max_width] */
+    int32_t *tokens;         /* [ACI_MAX_ROWS], and on the host: */
+    int32_t *positions;      /* [ACI_MAX_ROWS] */
+    int32_t seen_positions[ACI_MAX_ROWS];
+    int32_t n_seen;          /* how many of them the device has */
+    float *frequencies;      /* [n_frequencies] device */
+    float *seen_frequencies; /* the same on the host */
+    int32_t n_frequencies, n_frequencies_room;
+    void *scratch;           /* of attention; grows */
+    size_t scratch_bytes;
+} cuda_backend;
+
+/* ---- errors -------------------------------------------------------------- */
+
+static ac_status fail(cuda_backend *cuda, cudaError_t why, const char *what,
+                      ac_error *error)
+{
+    if (why == cudaErrorMemoryAllocation) {
+        cudaGetLastError(); /* it is not to be found by the next call */
+        return aci_platform_fail(error, AC_E_NO_MEMORY,
+                                 "cuda:%d had no memory for %s",
+                                 (int)cuda->device, what);
+    }
+    if (why != cudaErrorInvalidValue)
+        cuda->failed = why;
+    return aci_platform_fail(error, AC_E_DEVICE, "cuda:%d failed in %s: %s",
+                             (int)cuda->device, what,
+                             cudaGetErrorString(why));
+}
+
+static ac_status check(cuda_backend *cuda, cudaError_t result,
+                       const char *what, ac_error *error)
+{
+    return result == cudaSuccess ? AC_OK : fail(cuda, result, what, error);
+}
+
+/* At the head of every operation: a device that failed stays failed, and the
+ * calling thread may be new to it. */
+static ac_status enter(cuda_backend *cuda, ac_error *error)
+{
+    if (cuda->failed != cudaSuccess)
+        return aci_platform_fail(error, AC_E_DEVICE,
+                                 "cuda:%d failed before: %s",
+                                 (int)cuda->device,
+                                 cudaGetErrorString(cuda->failed));
+    return check(cuda, cudaSetDevice(cuda->device), "choosing the device",
+                 error);
+}
+
+/* ---- memory -------------------------------------------------------------- */
+
+static void *allocate(aci_backend *backend, size_t bytes)
+{
+    cuda_backend *cuda = (cuda_backend *)backend;
+    void *memory = NULL;
+
+    if (enter(cuda, NULL) != AC_OK)
+        return NULL;
+    if (cudaMalloc(&memory, bytes ? bytes : 1) != cudaSuccess) {
+        cudaGetLastError();
+        return NULL;
+    }
+    return memory;
+}
+
+static void release(aci_backend *backend, void *memory)
+{
+    cudaSetDevice(((cuda_backend *)backend)->device);
+    cudaFree(memory);
+}
+
+static ac_status host_to(aci_backend *backend, void *device, const void *host,
+                         size_t bytes, ac_error *error)
+{
+    cuda_backend *cuda = (cuda_backend *)backend;
+    ac_status status = enter(cuda, error);
+
+    if (status != AC_OK || bytes == 0)
+        return status;
+    return check(cuda, cudaMemcpyAsync(device, host, bytes,
+                                       cudaMemcpyHostToDevice, cuda->stream),
+                 "copying to the device", error);
+}
+
+static ac_status synchronize(aci_backend *backend, ac_error *error)
+{
+    cuda_backend *cuda = (cuda_backend *)backend;
+    ac_status status = enter(cuda, error);
+
+    if (status != AC_OK)
+        return status;
+    return check(cuda, cudaStreamSynchronize(cuda->stream),
+                 "waiting for the device", error);
+}
+
+static ac_status to_host(aci_backend *backend, void *host, const void *device,
+                         size_t bytes, ac_error *error)
+{
+    cuda_backend *cuda = (cuda_backend *)backend;
+    ac_status status = enter(cuda, error);
+
+    if (status == AC_OK && bytes > 0)
+        status = check(cuda, cudaMemcpyAsync(host, device, bytes,
+                                             cudaMemcpyDeviceToHost,
+                                             cuda->stream),
+                       "copying from the device", error);
+    return status == AC_OK ? synchronize(backend, error) : status;
+}
+
+/* ---- uploading matrices -------------------------------------------------- */
+
+static ac_status keep_upload(cuda_backend *cuda, upload made, ac_error *error)
+{
+    if (cuda->n_uploads == cuda->n_uploads_room) {
+        size_t room = cuda->n_uploads_room ? 2 * cuda->n_uploads_room : 64;
+        upload *more = aci_platform_realloc(cuda->base.memory, cuda->uploads,
+                                            room * sizeof *more);
+
+        if (more == NULL)
+            return aci_platform_fail_memory(error, "the list of uploads");
+        cuda->uploads = more;
+        cuda->n_uploads_room = room;
+    }
+    cuda->uploads[cuda->n_uploads++] = made;
+    return AC_OK;
+}
+
+/* *out = where `host` is on the device, uploading it the first time. */
+static ac_status place(const void **out, cuda_backend *cuda, const void *host,
+                       size_t bytes, ac_error *error)
+{
+    upload made = { host, NULL, bytes };
+    size_t i;
+    ac_status status;
+
+    *out = NULL;
+    if (host == NULL)
+        return AC_OK;
+    for (i = 0; i < cuda->n_uploads; i++)
+        if (cuda->uploads[i].host == host && cuda->uploads[i].bytes >= bytes) {
+            *out = cuda->uploads[i].device;
+            return AC_OK;
+        }
+    made.device = allocate(&cuda->base, bytes);
+    if (made.device == NULL)
+        return aci_platform_fail(error, AC_E_NO_MEMORY,
+                                 "cuda:%d had no memory for %zu bytes of "
+                                 "weights", (int)cuda->device, bytes);
+    status = keep_upload(cuda, made, error);
+    if (status != AC_OK) {
+        release(&cuda->base, made.device);
+        return status;
+    }
+    *out = made.device;
+    return host_to(&cuda->base, made.device, host, bytes, error);
+}
+
+static ac_status adopt(aci_backend *backend, aci_matrix *matrix,
+                       ac_error *error)
+{
+    cuda_backend *cuda = (cuda_backend *)backend;
+    aci_matrix placed = *matrix;
+    const void *parts[5] = { 0 };
+    ac_status status = enter(cuda, error);
+
+    if (status == AC_OK && matrix->dense != NULL)
+        status = place(&parts[4], cuda, matrix->dense,
+                       (size_t)matrix->n_out * (size_t)matrix->n_in *
+                           sizeof(float), error);
+    else if (status == AC_OK) {
+        size_t nibbles = aci_matrix_nibble_bytes(matrix);
+
+        status = place(&parts[0], cuda, matrix->plane_a, nibbles, error);
+        if (status == AC_OK)
+            status = place(&parts[1], cuda, matrix->plane_b, nibbles, error);
+        if (status == AC_OK)
+            status = place(&parts[2], cuda, matrix->plane_c, 2 * nibbles,
+                           error);
+        if (status == AC_OK)
+            status = place(&parts[3], cuda, matrix->scales,
+                           aci_matrix_scale_bytes(matrix), error);
+    }
+    if (status != AC_OK)
+        return status;
+    placed.plane_a = parts[0];
+    placed.plane_b = parts[1];
+    placed.plane_c = parts[2];
+    placed.scales = parts[3];
+    placed.dense = parts[4];
+    *matrix = placed;
+    return AC_OK;
+}
+
+/* ---- rows ---------------------------------------------------------------- */
+
+static ac_status embed(aci_backend *backend, float *out,
+                       const aci_linear *table, const int32_t *tokens,
+                       int32_t n_rows, ac_error *error)
+{
+    cuda_backend *cuda = (cuda_backend *)backend;
+    ac_status status = host_to(backend, cuda->tokens, tokens,
+                               (size_t)n_rows * sizeof *tokens, error);
+
+    if (status != AC_OK)
+        return status;
+    return check(cuda, aci_cuda_embed(out, table, cuda->tokens, n_rows,
+                                      cuda->stream), "embed", error);
+}
+
+static ac_status norm(aci_backend *backend, float *out, const float *x,
+                      const float *weight, int32_t n_rows, int32_t width,
+                      float eps, ac_error *error)
+{
+    cuda_backend *cuda = (cuda_backend *)backend;
+    ac_status status = enter(cuda, error);
+
+    if (status != AC_OK)
+        return status;
+    return check(cuda, aci_cuda_norm(out, x, (size_t)width, weight, n_rows,
+                                     width, eps, cuda->stream), "norm",
+                 error);
+}
+
+static ac_status activate(aci_backend *backend, float *out, const float *up,
+                          size_t n, ac_error *error)
+{
+    cuda_backend *cuda = (cuda_backend *)backend;
+    ac_status status = enter(cuda, error);
+
+    if (status != AC_OK)
+        return status;
+    return check(cuda, aci_cuda_activate(out, up, n, cuda->stream),
+                 "activate", error);
+}
+
+/* ---- products ------------------------------------------------------------ */
+
+static ac_status run_quantised(cuda_backend *cuda, const aci_product *products,
+                               int32_t n_products, const float *x,
+                               size_t x_stride, const float *norm_weight,
+                               float norm_eps, int32_t n_rows,
+                               ac_error *error)
+{
+    const aci_linear *first = &products[0].linear;
+    aci_cuda_activations a = cuda->activations;
+    cudaError_t result;
+
+    a.n_rows = n_rows;
+    a.n_in_padded = first->weight->n_in_padded;
+    a.group = first->weight->group;
+    a.bits = first->activation_bits;
+    result = aci_cuda_quantise(&a, x, x_stride, first->weight->n_in,
+                               norm_weight, norm_eps, cuda->stream);
+    if (result == cudaSuccess && n_rows <= ACI_CUDA_FEW_ROWS)
+        result = aci_cuda_multiply_few(products, n_products, &a, cuda->stream);
+    else if (result == cudaSuccess)
+        result = aci_cuda_multiply_many(products, n_products, &a,
+                                        cuda->stream);
+    return check(cuda, result, "a product", error);
+}
+
+static ac_status run_dense(cuda_backend *cuda, const aci_product *products,
+                           int32_t n_products, const float *x,
+                           size_t x_stride, const float *norm_weight,
+                           float norm_eps, int32_t n_rows, ac_error *error)
+{
+    cudaError_t result = cudaSuccess;
+    int32_t i, width = products[0].linear.weight->n_in;
+
+    if (norm_weight != NULL) {
+        result = aci_cuda_norm(cuda->normed, x, x_stride, norm_weight, n_rows,
+                               width, norm_eps, cuda->stream);
+        x = cuda->normed;
+        x_stride = (size_t)width;
+    }
+    for (i = 0; i < n_products && result == cudaSuccess; i++)
+        result = aci_cuda_multiply_dense(&products[i], x, x_stride, n_rows,
+                                         cuda->stream);
+    return check(cuda, result, "a float32 product", error);
+}
+
+static ac_status project(aci_backend *backend, const aci_product *products,
+                         int32_t n_products, const float *x, size_t x_stride,
+                         const float *norm_weight, float norm_eps,
+                         int32_t n_rows, ac_error *error)
+{
+    cuda_backend *cuda = (cuda_backend *)backend;
+    ac_status status = enter(cuda, error);
+
+    if (status != AC_OK)
+        return status;
+    return (products[0].linear.weight_bits == 32 ? run_dense : run_quantised)(
+        cuda, products, n_products, x, x_stride, norm_weight, norm_eps,
+        n_rows, error);
+}
+
+static ac_status gate(aci_backend *backend, float *out, float *scratch,
+                      const aci_linear *gate_linear, const aci_linear *up,
+                      const float *x, const float *norm_weight, float norm_eps,
+                      int32_t n_rows, ac_error *error)
+{
+    size_t n_ff = (size_t)gate_linear->weight->n_out;
+    aci_product both[2] = { { *gate_linear, out, n_ff, 0 },
+                            { *up, scratch, n_ff, 0 } };
+    ac_status status = project(backend, both, 2, x,
+                               (size_t)gate_linear->weight->n_in, norm_weight,
+                               norm_eps, n_rows, error);
+
+    if (status == AC_OK)
+        status = activate(backend, out, scratch, n_ff * (size_t)n_rows,
+                          error);
+    return status;
+}
+
+/* ---- attention ----------------------------------------------------------- */
+
+/* Rows as kernels see them; positions go to the device when they are other
+ * than those it has: once a forward pass, not once a layer. */
+static ac_status place_rows(aci_cuda_rows *out, cuda_backend *cuda,
+                            const aci_span *spans, int32_t n_spans,
+                            ac_error *error)
+{
+    int32_t positions[ACI_MAX_ROWS], s, i, n = 0;
+
+    for (s = 0; s < n_spans; s++) {
+        out->first_row[s] = n;
+        out->kv[s] = *spans[s].kv;
+        for (i = 0; i < spans[s].n_rows; i++)
+            positions[n++] = spans[s].first_position + i;
+    }
+    out->first_row[n_spans] = n;
+    out->n_spans = n_spans;
+    out->n_rows = n;
+    out->positions = cuda->positions;
+    if (n <= cuda->n_seen && memcmp(positions, cuda->seen_positions,
+                                    (size_t)n * sizeof *positions) == 0)
+        return AC_OK;
+    memcpy(cuda->seen_positions, positions, (size_t)n * sizeof *positions);
+    cuda->n_seen = n;
+    return host_to(&cuda->base, cuda->positions, positions,
+                   (size_t)n * sizeof *positions, error);
+}
+
+/* The session's table of frequencies, likewise. */
+static ac_status place_frequencies(aci_rope *rope, cuda_backend *cuda,
+                                   ac_error *error)
+{
+    int32_t n = rope->n_rotary / 2;
+    size_t bytes = (size_t)n * sizeof(float);
+
+    if (n > cuda->max_width)
+        return aci_platform_fail(error, AC_E_INTERNAL,
+                                 "%d rotary pairs are too many", (int)n);
+    if (n != cuda->n_frequencies ||
+        memcmp(cuda->seen_frequencies, rope->inverse_frequency, bytes) != 0) {
+        ac_status status = host_to(&cuda->base, cuda->frequencies,
+                                   rope->inverse_frequency, bytes, error);
+
+        if (status != AC_OK)
+            return status;
+        memcpy(cuda->seen_frequencies, rope->inverse_frequency, bytes);
+        cuda->n_frequencies = n;
+    }
+    rope->inverse_frequency = cuda->frequencies;
+    return AC_OK;
+}
+
+static ac_status rotate_append(aci_backend *backend, float *q, float *k,
+                               const float *v, const aci_span *spans,
+                               int32_t n_spans,
+                               const aci_attention *attention,
+                               ac_error *error)
+{
+    cuda_backend *cuda = (cuda_backend *)backend;
+    aci_attention placed = *attention;
+    aci_cuda_rows rows;
+    ac_status status = enter(cuda, error);
+
+    if (status == AC_OK)
+        status = place_rows(&rows, cuda, spans, n_spans, error);
+    if (status == AC_OK)
+        status = place_frequencies(&placed.rope, cuda, error);
+    if (status != AC_OK)
+        return status;
+    return check(cuda, aci_cuda_rotate_append(q, k, v, &rows, &placed,
+                                              cuda->stream),
+                 "rotary positions", error);
+}
+
+static ac_status grow_scratch(cuda_backend *cuda, size_t bytes,
+                              ac_error *error)
+{
+    void *more;
+
+    if (bytes <= cuda->scratch_bytes)
+        return AC_OK;
+    more = allocate(&cuda->base, bytes);
+    if (more == NULL)
+        return aci_platform_fail(error, AC_E_NO_MEMORY,
+                                 "cuda:%d had no memory for %zu bytes of "
+                                 "attention", (int)cuda->device, bytes);
+    cudaFree(cuda->scratch); /* waits for who still uses it */
+    cuda->scratch = more;
+    cuda->scratch_bytes = bytes;
+    return AC_OK;
+}
+
+static ac_status attend(aci_backend *backend, float *out, const float *q,
+                        const aci_span *spans, int32_t n_spans,
+                        const aci_attention *attention, ac_error *error)
+{
+    cuda_backend *cuda = (cuda_backend *)backend;
+    aci_cuda_rows rows;
+    int32_t longest = 0, s;
+    ac_status status = enter(cuda, error);
+
+    if (status == AC_OK)
+        status = place_rows(&rows, cuda, spans, n_spans, error);
+    for (s = 0; s < n_spans; s++)
+        if (spans[s].first_position + spans[s].n_rows > longest)
+            longest = spans[s].first_position + spans[s].n_rows;
+    if (status == AC_OK)
+        status = grow_scratch(cuda, aci_cuda_attend_bytes(
+                                        rows.n_rows, attention->n_head,
+                                        attention->head_dim, longest), error);
+    if (status != AC_OK)
+        return status;
+    return check(cuda, aci_cuda_attend(out, q, &rows, attention, longest,
+                                       cuda->scratch, cuda->scratch_bytes,
+                                       cuda->stream), "attention", error);
+}
+
+/* ---- open and close ------------------------------------------------------ */
+
+static void close_backend(aci_backend *backend)
+{
+    cuda_backend *cuda = (cuda_backend *)backend;
+    aci_cuda_activations *a = &cuda->activations;
+    void *blocks[] = { a->high, a->low, a->scales, a->sum_high, a->sum_low,
+                       cuda->normed, cuda->tokens, cuda->positions,
+                       cuda->frequencies, cuda->scratch };
+    size_t i;
+
+    cudaSetDevice(cuda->device);
+    if (cuda->stream != NULL && cuda->failed == cudaSuccess)
+        cudaStreamSynchronize(cuda->stream);
+    for (i = 0; i < cuda->n_uploads; i++)
+        cudaFree(cuda->uploads[i].device);
+    for (i = 0; i < sizeof blocks / sizeof *blocks; i++)
+        cudaFree(blocks[i]);
+    if (cuda->stream != NULL)
+        cudaStreamDestroy(cuda->stream);
+    aci_platform_free(backend->memory, cuda->seen_frequencies);
+    aci_platform_free(backend->memory, cuda->uploads);
+    aci_platform_free(backend->memory, cuda);
+}
+
+static const aci_backend_operations operations = {
+    embed,   norm,          project,  gate,     activate,
+    rotate_append, attend,  allocate, release,  host_to,
+    to_host, adopt,         synchronize, close_backend
+};
+
+static ac_status make_scratch(cuda_backend *cuda, ac_error *error)
+{
+    aci_cuda_activations *a = &cuda->activations;
+    aci_backend *base = &cuda->base;
+    size_t width = (size_t)cuda->max_width, n = width * ACI_MAX_ROWS;
+    size_t groups = width / 32 * ACI_MAX_ROWS;
+
+    a->row_stride = ACI_MAX_ROWS;
+    a->high = allocate(base, n);
+    a->low = allocate(base, n);
+    a->scales = allocate(base, groups * sizeof(float));
+    a->sum_high = allocate(base, groups * sizeof(int32_t));
+    a->sum_low = allocate(base, groups * sizeof(int32_t));
+    cuda->normed = allocate(base, n * sizeof(float));
+    cuda->tokens = allocate(base, ACI_MAX_ROWS * sizeof(int32_t));
+    cuda->positions = allocate(base, ACI_MAX_ROWS * sizeof(int32_t));
+    cuda->frequencies = allocate(base, width * sizeof(float));
+    cuda->seen_frequencies = aci_platform_alloc_array(base->memory, width,
+                                                      sizeof(float));
+    if (!a->high || !a->low || !a->scales || !a->sum_high || !a->sum_low ||
+        !cuda->normed || !cuda->tokens || !cuda->positions ||
+        !cuda->frequencies || !cuda->seen_frequencies)
+        return aci_platform_fail(error, AC_E_NO_MEMORY,
+                                 "cuda:%d had no memory for activations",
+                                 (int)cuda->device);
+    return AC_OK;
+}
+
+ac_status aci_cuda_open(aci_backend **out, aci_memory *memory, int32_t device,
+                        int32_t max_width, ac_error *error)
+{
+    cuda_backend *cuda;
+    char description[sizeof ((aci_backend *)0)->description];
+    ac_status status = aci_cuda_find_device(description, sizeof description,
+                                            device, error);
+
+    *out = NULL;
+    if (status != AC_OK)
+        return status;
+    cuda = aci_platform_alloc_zeroed(memory, 1, sizeof *cuda);
+    if (cuda == NULL)
+        return aci_platform_fail_memory(error, "the CUDA backend");
+    cuda->base.operations = &operations;
+    cuda->base.memory = memory;
+    cuda->device = device;
+    cuda->max_width = (max_width + ACI_COLUMN_PADDING - 1) /
+                      ACI_COLUMN_PADDING * ACI_COLUMN_PADDING;
+    memcpy(cuda->base.description, description, sizeof description);
+    status = enter(cuda, error);
+    if (status == AC_OK)
+        status = check(cuda, cudaStreamCreateWithFlags(&cuda->stream,
+                                                       cudaStreamNonBlocking),
+                       "making a stream", error);
+    if (status == AC_OK)
+        status = make_scratch(cuda, error);
+    if (status == AC_OK)
+        *out = &cuda->base;
+    else
+        close_backend(&cuda->base);
+    return status;
+}

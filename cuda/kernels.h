@@ -1,0 +1,86 @@
+/* kernels.h - what the kernel files offer, callable from C: each function
+ * checks its shapes, queues its work on the stream and returns at once.
+ *
+ * Pointers are device memory unless said otherwise. A shape that a kernel was
+ * not made for is cudaErrorInvalidValue, never a wrong result. */
+#ifndef ACI_CUDA_KERNELS_H
+#define ACI_CUDA_KERNELS_H
+
+#include "cuda/runtime.h"
+#include "kernels/backend.h"
+
+#ifdef __cplusplus
+extern "C" {
+#endif
+
+/* Activations as products read them; the contract is that of backend.h.
+ *   high, low           [n_rows, n_in_padded]; low for 16 bits alone
+ *   scales, sum_high,
+ *   sum_low             [n_groups, row_stride]: the tokens of a group side by
+ *                       side, row_stride a multiple of 64
+ * Rows up to the next multiple of 64 may be read, and are never used. */
+typedef struct aci_cuda_activations {
+    int8_t *high, *low;
+    float *scales;
+    int32_t *sum_high, *sum_low;
+    int32_t n_rows, row_stride, n_in_padded, group, bits;
+} aci_cuda_activations;
+
+/* quantise.cu: rows of x [n_rows, x_stride], through RMSNorm when norm_weight
+ * is not NULL, into activations; columns from n_in on count as zero. */
+cudaError_t aci_cuda_quantise(const aci_cuda_activations *out, const float *x, size_t x_stride,
+                              int32_t n_in, const float *norm_weight, float norm_eps,
+                              cudaStream_t stream);
+
+/* multiply_few.cu, multiply_many.cu: products whose weights lie in planes with
+ * activations that were quantised for them: the same n_in_padded and group.
+ * The first for up to 8 rows, the second for any number. Bit for bit the
+ * contract of backend.h, both. `products` is host memory. */
+enum { ACI_CUDA_FEW_ROWS = 8 };
+cudaError_t aci_cuda_multiply_few(const aci_product *products, int32_t n_products,
+                                  const aci_cuda_activations *x, cudaStream_t stream);
+cudaError_t aci_cuda_multiply_many(const aci_product *products, int32_t n_products,
+                                   const aci_cuda_activations *x, cudaStream_t stream);
+
+/* dense.cu: out = x W' (+ bias) for weights in float32; rows of x are already
+ * normed. Sums are float32, each in one fixed order. */
+cudaError_t aci_cuda_multiply_dense(const aci_product *product, const float *x, size_t x_stride,
+                                    int32_t n_rows, cudaStream_t stream);
+
+/* rows.cu: see backend.h; `tokens` is device memory. out may be x in norm. */
+cudaError_t aci_cuda_embed(float *out, const aci_linear *table, const int32_t *tokens,
+                           int32_t n_rows, cudaStream_t stream);
+cudaError_t aci_cuda_norm(float *out, const float *x, size_t x_stride, const float *weight,
+                          int32_t n_rows, int32_t width, float eps, cudaStream_t stream);
+cudaError_t aci_cuda_activate(float *out, const float *up, size_t n, cudaStream_t stream);
+
+/* The rows of a call, as kernels see them: who sits where, and in whose cache.
+ *   positions  [n_rows]  device memory, so that a recorded graph can be told
+ *                        new ones
+ * Span s has rows first_row[s] .. first_row[s + 1] - 1. */
+typedef struct aci_cuda_rows {
+    const int32_t *positions;
+    int32_t n_rows, n_spans;
+    int32_t first_row[ACI_MAX_SPANS + 1];
+    aci_kv kv[ACI_MAX_SPANS];
+} aci_cuda_rows;
+
+/* rotate.cu: q/k norm, rotary positions, keys and values into the cache. The
+ * pointers of `attention` are device memory, inverse_frequency too. */
+cudaError_t aci_cuda_rotate_append(float *q, float *k, const float *v, const aci_cuda_rows *rows,
+                                   const aci_attention *attention, cudaStream_t stream);
+
+/* attend.cu: causal grouped-query attention. `scratch` holds what parts of a
+ * long cache came to, aci_cuda_attend_bytes of it; `longest` is the largest
+ * position + 1 of any row, which sizes the grid (a recorded graph is given the
+ * capacity: parts that a row does not reach end at once). */
+size_t aci_cuda_attend_bytes(int32_t n_rows, int32_t n_head, int32_t head_dim, int32_t longest);
+cudaError_t aci_cuda_attend(float *out, const float *q, const aci_cuda_rows *rows,
+                            const aci_attention *attention, int32_t longest, void *scratch,
+                            size_t scratch_bytes, cudaStream_t stream);
+
+#ifdef __cplusplus
+}
+#endif
+
+#endif

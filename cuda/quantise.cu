@@ -1,0 +1,101 @@
+/* quantise.cu - rows of float32 to the integers that products read.
+ *
+ *     y = x / sqrt(mean x^2 + eps) * w            where a norm is asked for
+ *     per group of y:  m = max |y|,  a = round_even(y * (limit / m)),
+ *                      scale = m / limit,  sums of a
+ *
+ * limit is 127 for 8 bits and 32512 for 16, which are split into a high and a
+ * low byte. A block takes a row: first all its warps add up the squares, each
+ * thread every 256th column, then each warp takes every eighth group. Without
+ * a norm the result is the contract's to the last bit; the norm's sum has its
+ * own order, the same for a row whatever is beside it. */
+#include "cuda/kernels.h"
+#include "cuda/launch.h"
+
+enum { THREADS = 256, WARPS = THREADS / ACI_WARP };
+
+struct quantise_call {
+    aci_cuda_activations out;
+    const float *x, *norm_weight;
+    size_t x_stride;
+    int32_t n_in;
+    float norm_eps;
+};
+
+/* One group by one warp, lane l its columns l, l + 32, ... */
+static __device__ void quantise_group(const quantise_call &call, const float *x, int32_t row,
+                                      int32_t group, bool normed, float root)
+{
+    const int lane = threadIdx.x % ACI_WARP;
+    const aci_cuda_activations &out = call.out;
+    const float limit = out.bits == 8 ? 127.0f : 32512.0f;
+    const int32_t first = group * out.group, n = out.group / ACI_WARP;
+    float y[4], top = 0.0f;
+    int high_sum = 0, low_sum = 0;
+
+    for (int32_t i = 0; i < n; i++) {
+        const int32_t k = first + i * ACI_WARP + lane;
+
+        y[i] = k < call.n_in ? x[k] : 0.0f;
+        if (normed && k < call.n_in)
+            y[i] = y[i] * root * call.norm_weight[k];
+        top = fmaxf(top, fabsf(y[i]));
+    }
+    top = aci_warp_max(top);
+    float factor = top > 0.0f ? limit / top : 0.0f;
+    if (!(factor < 3e38f)) /* a group of denormals counts as zero */
+        factor = top = 0.0f;
+    for (int32_t i = 0; i < n; i++) {
+        const size_t at = static_cast<size_t>(row) * static_cast<size_t>(out.n_in_padded) +
+                          static_cast<size_t>(first + i * ACI_WARP + lane);
+        const int a = static_cast<int>(aci_round_even(y[i] * factor));
+        const int low = out.bits == 8 ? 0 : ((a + 128) & 255) - 128;
+        const int high = out.bits == 8 ? a : (a - low) >> 8;
+
+        out.high[at] = static_cast<int8_t>(high);
+        if (out.bits == 16)
+            out.low[at] = static_cast<int8_t>(low);
+        high_sum += high;
+        low_sum += low;
+    }
+    high_sum = aci_warp_sum_int(high_sum);
+    low_sum = aci_warp_sum_int(low_sum);
+    if (lane == 0) {
+        const size_t at = static_cast<size_t>(group) * static_cast<size_t>(out.row_stride) +
+                          static_cast<size_t>(row);
+
+        out.scales[at] = top / limit;
+        out.sum_high[at] = high_sum;
+        if (out.bits == 16)
+            out.sum_low[at] = low_sum;
+    }
+}
+
+static __global__ void __launch_bounds__(THREADS) quantise_rows(quantise_call call)
+{
+    ACI_SHARED(shared);
+    const int32_t row = static_cast<int32_t>(blockIdx.x);
+    const float *x = call.x + static_cast<size_t>(row) * call.x_stride;
+    const int32_t n_groups = call.out.n_in_padded / call.out.group;
+    const bool normed = call.norm_weight != nullptr;
+    const float root = normed ? aci_inverse_rms<WARPS>(x, call.n_in, call.norm_eps,
+                                                       reinterpret_cast<float *>(shared))
+                              : 1.0f;
+
+    for (int32_t g = threadIdx.x / ACI_WARP; g < n_groups; g += WARPS)
+        quantise_group(call, x, row, g, normed, root);
+}
+
+cudaError_t aci_cuda_quantise(const aci_cuda_activations *out, const float *x, size_t x_stride,
+                              int32_t n_in, const float *norm_weight, float norm_eps,
+                              cudaStream_t stream)
+{
+    const quantise_call call = { *out, x, norm_weight, x_stride, n_in, norm_eps };
+
+    if ((out->group != 32 && out->group != 64 && out->group != 128) || out->n_rows < 1 ||
+        out->n_in_padded % out->group != 0 || n_in > out->n_in_padded ||
+        (out->bits != 8 && out->bits != 16))
+        return cudaErrorInvalidValue;
+    return aci_launch(quantise_rows, dim3(static_cast<unsigned>(out->n_rows)), dim3(THREADS),
+                      WARPS * sizeof(float), stream, call);
+}

@@ -1,0 +1,126 @@
+/* rows.cu - what happens to rows one by one: embedding, RMSNorm, gating.
+ *
+ * Formulas in kernels/backend.h. All of it is bound by memory and small beside
+ * the products: a block a row (or 1,024 numbers), a thread every 256th of it,
+ * sums in one fixed order. */
+#include "cuda/kernels.h"
+#include "cuda/launch.h"
+
+enum { THREADS = 256, WARPS = THREADS / ACI_WARP };
+
+/* ---- embedding ----------------------------------------------------------- */
+
+struct embed_call {
+    float *out;
+    const int32_t *tokens;
+    aci_matrix table;
+    int32_t weight_bits;
+    float factor;
+};
+
+static __device__ __forceinline__ int nibble_of(const uint8_t *plane, size_t at, int shift)
+{
+    return (plane[at] >> shift & 15) - 8;
+}
+
+static __global__ void __launch_bounds__(THREADS) embed_rows(__grid_constant__ const
+                                                             embed_call call)
+{
+    const aci_matrix &m = call.table;
+    const int32_t row = call.tokens[blockIdx.x];
+    float *out = call.out + static_cast<size_t>(blockIdx.x) * static_cast<size_t>(m.n_in);
+    const size_t tiles = static_cast<size_t>(m.n_in_stored / ACI_TILE_COLUMNS);
+    const size_t groups = static_cast<size_t>(m.n_in_stored / (m.group ? m.group : 1));
+    const int32_t r = row % ACI_STRIP_ROWS;
+    const size_t strip = static_cast<size_t>(row / ACI_STRIP_ROWS);
+
+    for (int32_t c = threadIdx.x; c < m.n_in; c += THREADS) {
+        if (m.dense != nullptr) {
+            out[c] = m.dense[static_cast<size_t>(row) * static_cast<size_t>(m.n_in) +
+                             static_cast<size_t>(c)];
+            continue;
+        }
+        const int32_t k = c % ACI_TILE_COLUMNS, shift = k & 8 ? 4 : 0;
+        const size_t tile = strip * tiles + static_cast<size_t>(c / ACI_TILE_COLUMNS);
+        const size_t word = static_cast<size_t>(8 * (2 * (k >> 4) + (r >> 3)) + (k & 7));
+        const size_t at = tile * ACI_NIBBLE_TILE_BYTES + static_cast<size_t>(64 * (r & 7)) + word;
+        const size_t scale_at = (strip * groups + static_cast<size_t>(c / m.group)) *
+                                ACI_STRIP_ROWS + static_cast<size_t>(r);
+        int w = nibble_of(m.plane_a, at, shift);
+
+        if (call.weight_bits > 4)
+            w = m.ratio * w + nibble_of(m.plane_b, at, shift);
+        if (call.weight_bits == 16)
+            w = 256 * w + m.plane_c[tile * ACI_BYTE_TILE_BYTES +
+                                    static_cast<size_t>(128 * (r & 7) + (k & 8 ? 64 : 0)) +
+                                    word] - 128;
+        out[c] = static_cast<float>(w) * (call.factor * aci_half_to_float(m.scales[scale_at]));
+    }
+}
+
+cudaError_t aci_cuda_embed(float *out, const aci_linear *table, const int32_t *tokens,
+                           int32_t n_rows, cudaStream_t stream)
+{
+    const float ratio = static_cast<float>(table->weight->ratio);
+    const embed_call call = { out, tokens, *table->weight, table->weight_bits,
+                              table->weight_bits == 4   ? 1.0f
+                              : table->weight_bits == 8 ? 1.0f / ratio
+                                                        : 1.0f / (256.0f * ratio) };
+
+    if (n_rows < 1)
+        return cudaErrorInvalidValue;
+    return aci_launch(embed_rows, dim3(static_cast<unsigned>(n_rows)), dim3(THREADS), 0, stream,
+                      call);
+}
+
+/* ---- norm ---------------------------------------------------------------- */
+
+static __global__ void __launch_bounds__(THREADS)
+norm_rows(float *out, const float *x, size_t x_stride, const float *weight, int32_t n, float eps)
+{
+    ACI_SHARED(shared);
+    const float *row = x + static_cast<size_t>(blockIdx.x) * x_stride;
+    const float root = aci_inverse_rms<WARPS>(row, n, eps, reinterpret_cast<float *>(shared));
+
+    out += static_cast<size_t>(blockIdx.x) * static_cast<size_t>(n);
+    for (int32_t k = threadIdx.x; k < n; k += THREADS)
+        out[k] = row[k] * root * weight[k];
+}
+
+cudaError_t aci_cuda_norm(float *out, const float *x, size_t x_stride, const float *weight,
+                          int32_t n_rows, int32_t width, float eps, cudaStream_t stream)
+{
+    if (n_rows < 1 || width < 1)
+        return cudaErrorInvalidValue;
+    return aci_launch(norm_rows, dim3(static_cast<unsigned>(n_rows)), dim3(THREADS),
+                      WARPS * sizeof(float), stream, out, x, x_stride, weight, width, eps);
+}
+
+/* ---- gate ---------------------------------------------------------------- */
+
+enum { PER_THREAD = 4 };
+
+/* silu(x) * up; expf rather than __expf: its error reaches the logits. */
+static __global__ void __launch_bounds__(THREADS) activate_all(float *out, const float *up,
+                                                               size_t n)
+{
+    const size_t first = static_cast<size_t>(blockIdx.x) * THREADS * PER_THREAD + threadIdx.x;
+
+    for (int i = 0; i < PER_THREAD; i++) {
+        const size_t at = first + static_cast<size_t>(i) * THREADS;
+
+        if (at < n)
+            out[at] = out[at] / (1.0f + expf(-out[at])) * up[at];
+    }
+}
+
+cudaError_t aci_cuda_activate(float *out, const float *up, size_t n, cudaStream_t stream)
+{
+    const size_t per_block = static_cast<size_t>(THREADS) * PER_THREAD;
+    const size_t blocks = (n + per_block - 1) / per_block;
+
+    if (n == 0 || blocks >= (static_cast<size_t>(1) << 31))
+        return cudaErrorInvalidValue;
+    return aci_launch(activate_all, dim3(static_cast<unsigned>(blocks)), dim3(THREADS), 0, stream,
+                      out, up, n);
+}
