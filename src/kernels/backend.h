@@ -161,7 +161,9 @@ typedef struct aci_backend_operations {
     ac_status (*to_host)(aci_backend *backend, void *host, const void *device,
                          size_t bytes, ac_error *error);
 
-    /* Make matrix planes reachable by the device; on the CPU nothing. */
+    /* Make matrix planes reachable by the device; on the CPU nothing. Planes
+     * that were adopted before, by their address, are not copied again: they
+     * must stay where they are as long as the backend is open. */
     ac_status (*adopt)(aci_backend *backend, aci_matrix *matrix,
                        ac_error *error);
 

@@ -7,6 +7,7 @@
 
 #include "kernels/backend.h"
 #include "kernels/cpu/cpu_level.h"
+#include "kernels/product_sample.h"
 #include "platform/half.h"
 #include "platform/random.h"
 
@@ -17,81 +18,6 @@ enum { MAX_WIDTH = 1024, MAX_ROWS = 70 };
 static aci_memory memory;
 static aci_pool *pool;
 static aci_random dice;
-
-/* A matrix of random codes, made through the layout's own address functions:
- * padding is zero codes with zero scales. */
-typedef struct sample {
-    aci_matrix matrix;
-    uint8_t *a, *b, *c;
-    uint16_t *scales;
-} sample;
-
-static void set_nibble(uint8_t *plane, const aci_matrix *m, int32_t row,
-                       int32_t column, int value)
-{
-    int shift;
-    size_t at = aci_matrix_nibble_at(m, row, column, &shift);
-
-    plane[at] = (uint8_t)((plane[at] & (0xF0 >> shift)) |
-                          ((value + 8) << shift));
-}
-
-static int random_in(int low, int high)
-{
-    return low + (int)aci_platform_random_below(&dice,
-                                                (uint64_t)(high - low + 1));
-}
-
-/* extreme: only the largest codes, where sums could overflow. */
-static void make_sample(sample *s, int32_t n_out, int32_t n_in, int32_t group,
-                        int32_t ratio, int extreme)
-{
-    aci_matrix *m = &s->matrix;
-    size_t n;
-    int32_t r, k;
-
-    memset(s, 0, sizeof *s);
-    m->n_out = n_out;
-    m->n_in = n_in;
-    m->n_in_padded = m->n_in_stored = aci_matrix_padded(n_in, group);
-    m->n_strip = (n_out + 15) / 16;
-    m->group = group;
-    m->ratio = ratio;
-    n = aci_matrix_nibble_bytes(m);
-    s->a = aci_platform_alloc(&memory, n);
-    s->b = aci_platform_alloc(&memory, n);
-    s->c = aci_platform_alloc(&memory, 2 * n);
-    s->scales = aci_platform_alloc(&memory, aci_matrix_scale_bytes(m));
-    memset(s->a, 0x88, n);
-    memset(s->b, 0x88, n);
-    memset(s->c, 0x80, 2 * n);
-    memset(s->scales, 0, aci_matrix_scale_bytes(m));
-    for (r = 0; r < n_out; r++)
-        for (k = 0; k < n_in; k++) {
-            int q = extreme ? -8 : random_in(-8, 7);
-            int low = extreme ? -8 : random_in(-8, 7);
-            int t = extreme ? -127 : random_in(-127, 127);
-
-            set_nibble(s->a, m, r, k, q);
-            set_nibble(s->b, m, r, k, low);
-            s->c[aci_matrix_byte_at(m, r, k)] = (uint8_t)(t + 128);
-            s->scales[aci_matrix_scale_at(m, r, k / group)] =
-                aci_platform_f16_from_f32(
-                    0.01f + 0.001f * (float)random_in(0, 50));
-        }
-    m->plane_a = s->a;
-    m->plane_b = s->b;
-    m->plane_c = s->c;
-    m->scales = s->scales;
-}
-
-static void free_sample(sample *s)
-{
-    aci_platform_free(&memory, s->a);
-    aci_platform_free(&memory, s->b);
-    aci_platform_free(&memory, s->c);
-    aci_platform_free(&memory, s->scales);
-}
 
 static void setup(void)
 {
@@ -128,14 +54,6 @@ static int run_level(float *out, const char *level, const aci_linear *linear,
     return 1;
 }
 
-static void fill_random(float *x, size_t n, float size)
-{
-    size_t i;
-
-    for (i = 0; i < n; i++)
-        x[i] = size * (float)aci_platform_random_normal(&dice);
-}
-
 static void expect_same(const float *expected, const float *found, size_t n,
                         const char *what)
 {
@@ -148,53 +66,41 @@ static void expect_same(const float *expected, const float *found, size_t n,
 }
 
 /* One line of the problem list, on every level. */
-static void check_problem(const char *line)
+static void check_problem(const product_problem *p, const char *line)
 {
     static float x[MAX_ROWS * MAX_WIDTH], bias[2048], weight[MAX_WIDTH];
     static float expected[MAX_ROWS * 2048], found[MAX_ROWS * 2048];
     static const char *const levels[] = { "avx2", "avx512" };
-    int rows, n_out, n_in, group, ratio, w, a, with_bias, accumulate, l;
+    const float *norm_weight = p->with_bias ? weight : NULL;
     aci_linear linear;
-    sample s;
+    product_sample s;
+    int l;
 
-    ck_assert_int_eq(sscanf(line, "%d %d %d g%d D%d w%da%d bias%d acc%d",
-                            &rows, &n_out, &n_in, &group, &ratio, &w, &a,
-                            &with_bias, &accumulate), 9);
-    ck_assert_int_le(rows, MAX_ROWS);
-    make_sample(&s, n_out, n_in, group, ratio, 0);
-    linear = (aci_linear){ &s.matrix, with_bias ? bias : NULL, w, a };
-    fill_random(x, (size_t)(rows * n_in), 1.0f);
-    fill_random(bias, (size_t)n_out, 1.0f);
-    fill_random(weight, (size_t)n_in, 1.0f);
+    ck_assert_int_le(p->rows, MAX_ROWS);
+    product_sample_make(&s, &memory, &dice, p->n_out, p->n_in, p->group,
+                        p->ratio, 0);
+    linear = (aci_linear){ &s.matrix, p->with_bias ? bias : NULL, p->w, p->a };
+    product_sample_fill(&dice, x, (size_t)(p->rows * p->n_in), 1.0f);
+    product_sample_fill(&dice, bias, (size_t)p->n_out, 1.0f);
+    product_sample_fill(&dice, weight, (size_t)p->n_in, 1.0f);
     memset(expected, 0, sizeof expected);
-    run_level(expected, "reference", &linear, x, rows,
-              with_bias ? weight : NULL, accumulate);
+    run_level(expected, "reference", &linear, x, p->rows, norm_weight,
+              p->accumulate);
     for (l = 0; l < 2; l++) {
         memset(found, 0, sizeof found);
-        if (run_level(found, levels[l], &linear, x, rows,
-                      with_bias ? weight : NULL, accumulate))
-            expect_same(expected, found, (size_t)(rows * n_out), line);
+        if (run_level(found, levels[l], &linear, x, p->rows, norm_weight,
+                      p->accumulate))
+            expect_same(expected, found, (size_t)(p->rows * p->n_out), line);
         else
             printf("SKIP test_products: this processor lacks %s\n",
                    levels[l]);
     }
-    free_sample(&s);
+    product_sample_free(&memory, &s);
 }
 
 START_TEST(every_level_equals_the_reference_bit_for_bit)
 {
-    FILE *list = fopen("tests/operations/products.txt", "r");
-    char line[256];
-    int n = 0;
-
-    ck_assert_msg(list != NULL, "run from the repository's root");
-    while (fgets(line, sizeof line, list) != NULL)
-        if (line[0] != '#' && line[0] != '\n') {
-            check_problem(line);
-            n++;
-        }
-    fclose(list);
-    ck_assert_int_ge(n, 30);
+    ck_assert_int_ge(product_problems_each(check_problem), 30);
 }
 END_TEST
 
@@ -203,11 +109,11 @@ START_TEST(a_batch_equals_its_rows_one_by_one)
     static float x[32 * 256], together[32 * 48], alone[48];
     static const char *const levels[] = { "reference", "avx2", "avx512" };
     static const int widths[][2] = { { 4, 8 }, { 8, 8 }, { 16, 16 } };
-    sample s;
+    product_sample s;
     int l, w, row;
 
-    make_sample(&s, 48, 256, 64, 14, 0);
-    fill_random(x, sizeof x / sizeof *x, 1.0f);
+    product_sample_make(&s, &memory, &dice, 48, 256, 64, 14, 0);
+    product_sample_fill(&dice, x, sizeof x / sizeof *x, 1.0f);
     for (l = 0; l < 3; l++)
         for (w = 0; w < 3; w++) {
             aci_linear linear = { &s.matrix, NULL, widths[w][0],
@@ -221,7 +127,7 @@ START_TEST(a_batch_equals_its_rows_one_by_one)
                 expect_same(together + 48 * row, alone, 48, levels[l]);
             }
         }
-    free_sample(&s);
+    product_sample_free(&memory, &s);
 }
 END_TEST
 
@@ -231,10 +137,10 @@ START_TEST(extreme_codes_do_not_overflow)
     static const char *const levels[] = { "avx2", "avx512" };
     static const int widths[][2] = { { 4, 8 }, { 8, 8 }, { 4, 16 },
                                      { 8, 16 }, { 16, 16 } };
-    sample s;
+    product_sample s;
     int i, l, w;
 
-    make_sample(&s, 16, 256, 128, 14, 1);
+    product_sample_make(&s, &memory, &dice, 16, 256, 128, 14, 1);
     for (w = 0; w < 5; w++) {
         aci_linear linear = { &s.matrix, NULL, widths[w][0], widths[w][1] };
 
@@ -245,12 +151,12 @@ START_TEST(extreme_codes_do_not_overflow)
             if (run_level(found, levels[l], &linear, x, 1, NULL, 0))
                 expect_same(expected, found, 16, levels[l]);
     }
-    free_sample(&s);
+    product_sample_free(&memory, &s);
 }
 END_TEST
 
 /* w of the planes read, as a double. */
-static double weight_of(const sample *s, int bits, int32_t row, int32_t k)
+static double weight_of(const product_sample *s, int bits, int32_t row, int32_t k)
 {
     const aci_matrix *m = &s->matrix;
     int shift;
@@ -270,21 +176,21 @@ static double weight_of(const sample *s, int bits, int32_t row, int32_t k)
 
 /* A matrix that has only the rows and columns of a view, copied code by
  * code; what pads it is zero. */
-static void copy_cut(sample *s, const sample *whole, int32_t n_out,
+static void copy_cut(product_sample *s, const product_sample *whole, int32_t n_out,
                      int32_t n_in)
 {
     const aci_matrix *from = &whole->matrix;
     aci_matrix *m = &s->matrix;
     int32_t r, k;
 
-    make_sample(s, n_out, n_in, from->group, from->ratio, 0);
+    product_sample_make(s, &memory, &dice, n_out, n_in, from->group, from->ratio, 0);
     for (r = 0; r < n_out; r++)
         for (k = 0; k < n_in; k++) {
             int shift;
             size_t at = aci_matrix_nibble_at(from, r, k, &shift);
 
-            set_nibble(s->a, m, r, k, (whole->a[at] >> shift & 15) - 8);
-            set_nibble(s->b, m, r, k, (whole->b[at] >> shift & 15) - 8);
+            product_sample_set_nibble(s->a, m, r, k, (whole->a[at] >> shift & 15) - 8);
+            product_sample_set_nibble(s->b, m, r, k, (whole->b[at] >> shift & 15) - 8);
             s->c[aci_matrix_byte_at(m, r, k)] =
                 whole->c[aci_matrix_byte_at(from, r, k)];
             s->scales[aci_matrix_scale_at(m, r, k / m->group)] =
@@ -305,11 +211,11 @@ START_TEST(a_view_equals_a_matrix_of_its_own)
     static const int rows[] = { 1, 3, 20 };
     int group, c, w, l, n;
 
-    fill_random(x, sizeof x / sizeof *x, 1.0f);
+    product_sample_fill(&dice, x, sizeof x / sizeof *x, 1.0f);
     for (group = 32; group <= 128; group *= 2) {
-        sample whole, own;
+        product_sample whole, own;
 
-        make_sample(&whole, 100, 960, group, 12, 0);
+        product_sample_make(&whole, &memory, &dice, 100, 960, group, 12, 0);
         for (c = 0; c < 8; c++) {
             aci_matrix view = aci_matrix_cut(&whole.matrix, cuts[c][0],
                                              cuts[c][1]);
@@ -331,9 +237,9 @@ START_TEST(a_view_equals_a_matrix_of_its_own)
                                         (size_t)(rows[n] * cuts[c][0]),
                                         levels[l]);
                 }
-            free_sample(&own);
+            product_sample_free(&memory, &own);
         }
-        free_sample(&whole);
+        product_sample_free(&memory, &whole);
     }
 }
 END_TEST
@@ -343,11 +249,11 @@ START_TEST(the_reference_is_near_float64)
     static float x[3 * 200], out[3 * 40];
     static const int widths[][2] = { { 4, 8 }, { 8, 8 }, { 4, 16 },
                                      { 8, 16 }, { 16, 16 } };
-    sample s;
+    product_sample s;
     int w, row, r, k;
 
-    make_sample(&s, 40, 200, 32, 10, 0);
-    fill_random(x, sizeof x / sizeof *x, 1.0f);
+    product_sample_make(&s, &memory, &dice, 40, 200, 32, 10, 0);
+    product_sample_fill(&dice, x, sizeof x / sizeof *x, 1.0f);
     for (w = 0; w < 5; w++) {
         aci_linear linear = { &s.matrix, NULL, widths[w][0], widths[w][1] };
         double worst = 0.0, bound = widths[w][1] == 8 ? 8e-3 : 3e-5;
@@ -370,7 +276,7 @@ START_TEST(the_reference_is_near_float64)
             }
         ck_assert_double_lt(worst, bound * 4.0);
     }
-    free_sample(&s);
+    product_sample_free(&memory, &s);
 }
 END_TEST
 
