@@ -13,6 +13,7 @@
 #include <string.h>
 
 #include "cuda/cuda_device.h"
+#include "cuda/cuda_graphs.h"
 #include "cuda/kernels.h"
 #include "platform/error.h"
 
@@ -27,7 +28,11 @@ typedef struct cuda_backend {
     aci_backend base;
     int32_t device;
     int32_t max_width;       /* padded */
-    cudaStream_t stream;
+    cudaStream_t stream;     /* where work runs */
+    cudaStream_t recorder;   /* never runs: where passes are recorded */
+    cudaStream_t queue;      /* the one of the two that operations go to */
+    aci_cuda_graphs graphs;
+    aci_cuda_graph_key key;  /* of the pass being recorded */
     cudaError_t failed;      /* why the device is of no use any more */
     upload *uploads;
     size_t n_uploads, n_uploads_room;
@@ -81,6 +86,11 @@ static ac_status enter(cuda_backend *cuda, ac_error *error)
                  error);
 }
 
+static int is_recording(const cuda_backend *cuda)
+{
+    return cuda->queue != cuda->stream;
+}
+
 /* ---- memory -------------------------------------------------------------- */
 
 static void *allocate(aci_backend *backend, size_t bytes)
@@ -99,8 +109,12 @@ static void *allocate(aci_backend *backend, size_t bytes)
 
 static void release(aci_backend *backend, void *memory)
 {
-    cudaSetDevice(((cuda_backend *)backend)->device);
-    cudaFree(memory);
+    cuda_backend *cuda = (cuda_backend *)backend;
+
+    cudaSetDevice(cuda->device);
+    cudaFree(memory); /* waits for who still uses it */
+    if (memory != NULL)
+        aci_cuda_graphs_forget(&cuda->graphs, memory);
 }
 
 static ac_status host_to(aci_backend *backend, void *device, const void *host,
@@ -232,13 +246,15 @@ static ac_status embed(aci_backend *backend, float *out,
                        int32_t n_rows, ac_error *error)
 {
     cuda_backend *cuda = (cuda_backend *)backend;
-    ac_status status = host_to(backend, cuda->tokens, tokens,
-                               (size_t)n_rows * sizeof *tokens, error);
+    ac_status status = enter(cuda, error);
 
+    if (status == AC_OK && !is_recording(cuda)) /* else begin_step did */
+        status = host_to(backend, cuda->tokens, tokens,
+                         (size_t)n_rows * sizeof *tokens, error);
     if (status != AC_OK)
         return status;
     return check(cuda, aci_cuda_embed(out, table, cuda->tokens, n_rows,
-                                      cuda->stream), "embed", error);
+                                      cuda->queue), "embed", error);
 }
 
 static ac_status norm(aci_backend *backend, float *out, const float *x,
@@ -251,7 +267,7 @@ static ac_status norm(aci_backend *backend, float *out, const float *x,
     if (status != AC_OK)
         return status;
     return check(cuda, aci_cuda_norm(out, x, (size_t)width, weight, n_rows,
-                                     width, eps, cuda->stream), "norm",
+                                     width, eps, cuda->queue), "norm",
                  error);
 }
 
@@ -263,7 +279,7 @@ static ac_status activate(aci_backend *backend, float *out, const float *up,
 
     if (status != AC_OK)
         return status;
-    return check(cuda, aci_cuda_activate(out, up, n, cuda->stream),
+    return check(cuda, aci_cuda_activate(out, up, n, cuda->queue),
                  "activate", error);
 }
 
@@ -284,12 +300,12 @@ static ac_status run_quantised(cuda_backend *cuda, const aci_product *products,
     a.group = first->weight->group;
     a.bits = first->activation_bits;
     result = aci_cuda_quantise(&a, x, x_stride, first->weight->n_in,
-                               norm_weight, norm_eps, cuda->stream);
+                               norm_weight, norm_eps, cuda->queue);
     if (result == cudaSuccess && n_rows <= ACI_CUDA_FEW_ROWS)
-        result = aci_cuda_multiply_few(products, n_products, &a, cuda->stream);
+        result = aci_cuda_multiply_few(products, n_products, &a, cuda->queue);
     else if (result == cudaSuccess)
         result = aci_cuda_multiply_many(products, n_products, &a,
-                                        cuda->stream);
+                                        cuda->queue);
     return check(cuda, result, "a product", error);
 }
 
@@ -303,13 +319,13 @@ static ac_status run_dense(cuda_backend *cuda, const aci_product *products,
 
     if (norm_weight != NULL) {
         result = aci_cuda_norm(cuda->normed, x, x_stride, norm_weight, n_rows,
-                               width, norm_eps, cuda->stream);
+                               width, norm_eps, cuda->queue);
         x = cuda->normed;
         x_stride = (size_t)width;
     }
     for (i = 0; i < n_products && result == cudaSuccess; i++)
         result = aci_cuda_multiply_dense(&products[i], x, x_stride, n_rows,
-                                         cuda->stream);
+                                         cuda->queue);
     return check(cuda, result, "a float32 product", error);
 }
 
@@ -417,7 +433,7 @@ static ac_status rotate_append(aci_backend *backend, float *q, float *k,
     if (status != AC_OK)
         return status;
     return check(cuda, aci_cuda_rotate_append(q, k, v, &rows, &placed,
-                                              cuda->stream),
+                                              cuda->queue),
                  "rotary positions", error);
 }
 
@@ -439,20 +455,29 @@ static ac_status grow_scratch(cuda_backend *cuda, size_t bytes,
     return AC_OK;
 }
 
+static int32_t longest_of(const aci_span *spans, int32_t n_spans)
+{
+    int32_t longest = 0, s;
+
+    for (s = 0; s < n_spans; s++)
+        if (spans[s].first_position + spans[s].n_rows > longest)
+            longest = spans[s].first_position + spans[s].n_rows;
+    return longest;
+}
+
 static ac_status attend(aci_backend *backend, float *out, const float *q,
                         const aci_span *spans, int32_t n_spans,
                         const aci_attention *attention, ac_error *error)
 {
     cuda_backend *cuda = (cuda_backend *)backend;
     aci_cuda_rows rows;
-    int32_t longest = 0, s;
+    int32_t longest;
     ac_status status = enter(cuda, error);
 
     if (status == AC_OK)
         status = place_rows(&rows, cuda, spans, n_spans, error);
-    for (s = 0; s < n_spans; s++)
-        if (spans[s].first_position + spans[s].n_rows > longest)
-            longest = spans[s].first_position + spans[s].n_rows;
+    longest = is_recording(cuda) ? cuda->key.reach
+                                 : longest_of(spans, n_spans);
     if (status == AC_OK)
         status = grow_scratch(cuda, aci_cuda_attend_bytes(
                                         rows.n_rows, attention->n_head,
@@ -461,7 +486,115 @@ static ac_status attend(aci_backend *backend, float *out, const float *q,
         return status;
     return check(cuda, aci_cuda_attend(out, q, &rows, attention, longest,
                                        cuda->scratch, cuda->scratch_bytes,
-                                       cuda->stream), "attention", error);
+                                       cuda->queue), "attention", error);
+}
+
+/* ---- passes -------------------------------------------------------------- */
+
+enum { LEAST_REACH = 1024 };
+
+/* Up to where a recorded pass can see: the longest text now, rounded up to a
+ * power of two so that a conversation needs few graphs. */
+static int32_t reach_of(const aci_step *step)
+{
+    int32_t longest = longest_of(step->spans, step->n_spans);
+    int32_t capacity = step->spans[0].kv->capacity, reach = LEAST_REACH;
+
+    while (reach < longest && reach < capacity)
+        reach *= 2;
+    return reach < capacity ? reach : capacity;
+}
+
+/* What a pass reads of this token's, put where recorded kernels look. */
+static ac_status place_step(cuda_backend *cuda, const aci_step *step,
+                            ac_error *error)
+{
+    aci_rope rope = *step->rope;
+    aci_cuda_rows rows;
+    ac_status status = place_rows(&rows, cuda, step->spans, step->n_spans,
+                                  error);
+
+    if (status == AC_OK)
+        status = place_frequencies(&rope, cuda, error);
+    if (status == AC_OK)
+        status = host_to(&cuda->base, cuda->tokens, step->tokens,
+                         (size_t)rows.n_rows * sizeof *step->tokens, error);
+    return status;
+}
+
+/* Memory cannot be had while a pass is recorded. */
+static ac_status begin_recording(cuda_backend *cuda,
+                                 const aci_cuda_graph_key *key,
+                                 size_t attend_bytes, ac_error *error)
+{
+    ac_status status = grow_scratch(cuda, attend_bytes, error);
+
+    if (status == AC_OK)
+        status = check(cuda, cudaStreamBeginCapture(
+                                 cuda->recorder,
+                                 cudaStreamCaptureModeThreadLocal),
+                       "beginning to record", error);
+    if (status == AC_OK) {
+        cuda->key = *key;
+        cuda->queue = cuda->recorder;
+    }
+    return status;
+}
+
+static ac_status begin_step(aci_backend *backend, const aci_step *step,
+                            int32_t *done, ac_error *error)
+{
+    cuda_backend *cuda = (cuda_backend *)backend;
+    const aci_span *last = &step->spans[step->n_spans - 1];
+    const aci_kv *kv = step->spans[0].kv;
+    aci_cuda_graph_key key = { step->owner, step->logits, step->variant,
+                               last->first_row + last->n_rows,
+                               step->n_logits, reach_of(step) };
+    int32_t worthwhile;
+    cudaGraphExec_t graph;
+    ac_status status = enter(cuda, error);
+
+    *done = 0;
+    if (status != AC_OK || key.n_rows > ACI_CUDA_FEW_ROWS ||
+        step->n_spans > 1)
+        return status;
+    graph = aci_cuda_graphs_find(&cuda->graphs, &key, &worthwhile);
+    if (graph == NULL && !worthwhile)
+        return AC_OK;
+    status = place_step(cuda, step, error);
+    if (status == AC_OK && graph == NULL)
+        return begin_recording(cuda, &key, aci_cuda_attend_bytes(
+                                               key.n_rows, step->n_head,
+                                               kv->head_dim, key.reach),
+                               error);
+    if (status == AC_OK)
+        status = check(cuda, cudaGraphLaunch(graph, cuda->stream),
+                       "a recorded pass", error);
+    *done = status == AC_OK;
+    return status;
+}
+
+/* A recorded pass is made a graph, which is kept, and run. */
+static ac_status end_step(aci_backend *backend, ac_error *error)
+{
+    cuda_backend *cuda = (cuda_backend *)backend;
+    cudaGraph_t recorded = NULL;
+    cudaGraphExec_t graph = NULL;
+    cudaError_t result;
+
+    if (!is_recording(cuda))
+        return AC_OK;
+    cuda->queue = cuda->stream;
+    result = cudaStreamEndCapture(cuda->recorder, &recorded);
+    if (result == cudaSuccess)
+        result = cudaGraphInstantiate(&graph, recorded, 0);
+    if (recorded != NULL)
+        cudaGraphDestroy(recorded);
+    if (result == cudaSuccess) {
+        aci_cuda_graphs_keep(&cuda->graphs, &cuda->key, graph);
+        result = cudaGraphLaunch(graph, cuda->stream);
+    }
+    return check(cuda, result, "recording a pass", error);
 }
 
 /* ---- open and close ------------------------------------------------------ */
@@ -476,12 +609,15 @@ static void close_backend(aci_backend *backend)
     size_t i;
 
     cudaSetDevice(cuda->device);
+    aci_cuda_graphs_forget(&cuda->graphs, NULL);
     if (cuda->stream != NULL && cuda->failed == cudaSuccess)
         cudaStreamSynchronize(cuda->stream);
     for (i = 0; i < cuda->n_uploads; i++)
         cudaFree(cuda->uploads[i].device);
     for (i = 0; i < sizeof blocks / sizeof *blocks; i++)
         cudaFree(blocks[i]);
+    if (cuda->recorder != NULL)
+        cudaStreamDestroy(cuda->recorder);
     if (cuda->stream != NULL)
         cudaStreamDestroy(cuda->stream);
     aci_platform_free(backend->memory, cuda->seen_frequencies);
@@ -490,6 +626,7 @@ static void close_backend(aci_backend *backend)
 }
 
 static const aci_backend_operations operations = {
+    begin_step, end_step,
     embed,   norm,          project,  gate,     activate,
     rotate_append, attend,  allocate, release,  host_to,
     to_host, adopt,         synchronize, close_backend
@@ -548,6 +685,11 @@ ac_status aci_cuda_open(aci_backend **out, aci_memory *memory, int32_t device,
         status = check(cuda, cudaStreamCreateWithFlags(&cuda->stream,
                                                        cudaStreamNonBlocking),
                        "making a stream", error);
+    if (status == AC_OK)
+        status = check(cuda, cudaStreamCreateWithFlags(&cuda->recorder,
+                                                       cudaStreamNonBlocking),
+                       "making a stream", error);
+    cuda->queue = cuda->stream;
     if (status == AC_OK)
         status = make_scratch(cuda, error);
     if (status == AC_OK)

@@ -98,15 +98,14 @@ static ac_status run_feed_forward(aci_engine *engine,
 }
 
 static ac_status run_model(aci_session *session, const aci_plan *plan,
-                           const int32_t *tokens, int32_t n_rows,
-                           int32_t first_position, float *logits,
-                           int32_t n_logits, ac_error *error)
+                           const int32_t *tokens, aci_span span,
+                           float *logits, int32_t n_logits, ac_error *error)
 {
     aci_engine *engine = session->engine;
     const aci_shape *shape = &engine->model->shape;
     const aci_output head = { &plan->head, NULL, logits, 0 };
     float *x = engine->workspace.x;
-    aci_span span = { 0, n_rows, first_position, NULL };
+    int32_t n_rows = span.n_rows;
     int32_t l;
     ac_status status;
 
@@ -128,19 +127,43 @@ static ac_status run_model(aci_session *session, const aci_plan *plan,
                                plan->final_norm, n_logits, error);
 }
 
+/* The model between begin and end, or what was recorded of it. */
+static ac_status run_step(aci_session *session, int32_t variant,
+                          const int32_t *tokens, aci_span span, float *logits,
+                          int32_t n_logits, ac_error *error)
+{
+    aci_backend *backend = session->engine->backend;
+    const aci_step step = { tokens, &span, 1, &session->attention.rope,
+                            session->attention.n_head, variant, n_logits,
+                            logits, session->kv_block };
+    int32_t done = 0;
+    ac_status status = backend->operations->begin_step(backend, &step, &done,
+                                                       error);
+    ac_status ended;
+
+    if (status != AC_OK || done)
+        return status;
+    status = run_model(session, &session->engine->plans[variant], tokens,
+                       span, logits, n_logits, error);
+    ended = backend->operations->end_step(backend,
+                                          status == AC_OK ? error : NULL);
+    return status == AC_OK ? ended : status;
+}
+
 ac_status aci_engine_forward(aci_session *session, int32_t variant,
                              const int32_t *tokens, int32_t n_rows,
                              int32_t first_position, float *logits,
                              int32_t n_logits, ac_error *error)
 {
     aci_engine *engine = session->engine;
+    const aci_span span = { 0, n_rows, first_position, session->kv };
     uint64_t asked = aci_platform_monotonic_nanoseconds();
     ac_status status;
 
     aci_platform_lock(engine->device_lock);
     session->queue_nanoseconds += aci_platform_monotonic_nanoseconds() - asked;
-    status = run_model(session, &engine->plans[variant], tokens, n_rows,
-                       first_position, logits, n_logits, error);
+    status = run_step(session, variant, tokens, span, logits, n_logits,
+                      error);
     aci_platform_unlock(engine->device_lock);
     return status;
 }

@@ -107,7 +107,29 @@ typedef struct aci_product {
     int32_t accumulate;             /* 1: out += (residual) */
 } aci_product;
 
+/* A forward pass before its operations, for a device that can replay it. */
+typedef struct aci_step {
+    const int32_t *tokens;          /* [n_rows of all spans] */
+    const aci_span *spans;          /* kv: of the first layer */
+    int32_t n_spans;
+    const aci_rope *rope;
+    int32_t n_head;                 /* most of any layer */
+    int32_t variant;
+    int32_t n_logits;
+    const float *logits;
+    const void *owner; /* the cache's block, from `allocate`: what is kept for
+                        * it is dropped when that is released */
+} aci_step;
+
 typedef struct aci_backend_operations {
+    /* Around the operations of a pass. *done 1: a pass recorded before was
+     * queued instead, the operations must not be called. Between the two,
+     * nothing but operations on rows may be called from this thread. On the
+     * CPU neither does anything. */
+    ac_status (*begin_step)(aci_backend *backend, const aci_step *step,
+                            int32_t *done, ac_error *error);
+    ac_status (*end_step)(aci_backend *backend, ac_error *error);
+
     /* out [n_rows, n_in of table] = rows `tokens` of the embedding table. */
     ac_status (*embed)(aci_backend *backend, float *out,
                        const aci_linear *table, const int32_t *tokens,

@@ -28,6 +28,25 @@ typedef struct cpu_backend {
     float *cosine, *sine;  /* [ACI_MAX_ROWS, ACI_MAX_HEAD_DIM / 2] */
 } cpu_backend;
 
+/* ---- passes ------------------------------------------------------------- */
+
+static ac_status begin_step(aci_backend *backend, const aci_step *step,
+                            int32_t *done, ac_error *error)
+{
+    (void)backend;
+    (void)step;
+    (void)error;
+    *done = 0;
+    return AC_OK;
+}
+
+static ac_status end_step(aci_backend *backend, ac_error *error)
+{
+    (void)backend;
+    (void)error;
+    return AC_OK;
+}
+
 /* ---- embedding ----------------------------------------------------------- */
 
 static void dequantise_row(float *out, const aci_linear *table, int32_t row)
@@ -546,6 +565,7 @@ static void close_backend(aci_backend *backend)
 }
 
 static const aci_backend_operations operations = {
+    begin_step, end_step,
     embed,   norm,          project,  gate,     activate,
     rotate_append, attend,  allocate, release,  copy,
     copy,    adopt,         synchronize, close_backend
