@@ -575,7 +575,8 @@ static ac_status begin_step(aci_backend *backend, const aci_step *step,
 }
 
 /* A recorded pass is made a graph, which is kept, and run. */
-static ac_status end_step(aci_backend *backend, ac_error *error)
+static ac_status end_step(aci_backend *backend, int32_t succeeded,
+                          ac_error *error)
 {
     cuda_backend *cuda = (cuda_backend *)backend;
     cudaGraph_t recorded = NULL;
@@ -586,11 +587,11 @@ static ac_status end_step(aci_backend *backend, ac_error *error)
         return AC_OK;
     cuda->queue = cuda->stream;
     result = cudaStreamEndCapture(cuda->recorder, &recorded);
-    if (result == cudaSuccess)
+    if (result == cudaSuccess && succeeded)
         result = cudaGraphInstantiate(&graph, recorded, 0);
     if (recorded != NULL)
         cudaGraphDestroy(recorded);
-    if (result == cudaSuccess) {
+    if (result == cudaSuccess && succeeded) {
         aci_cuda_graphs_keep(&cuda->graphs, &cuda->key, graph);
         result = cudaGraphLaunch(graph, cuda->stream);
     }

@@ -145,7 +145,7 @@ static ac_status run_step(aci_session *session, int32_t variant,
         return status;
     status = run_model(session, &session->engine->plans[variant], tokens,
                        span, logits, n_logits, error);
-    ended = backend->operations->end_step(backend,
+    ended = backend->operations->end_step(backend, status == AC_OK,
                                           status == AC_OK ? error : NULL);
     return status == AC_OK ? ended : status;
 }

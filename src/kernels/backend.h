@@ -124,11 +124,13 @@ typedef struct aci_step {
 typedef struct aci_backend_operations {
     /* Around the operations of a pass. *done 1: a pass recorded before was
      * queued instead, the operations must not be called. Between the two,
-     * nothing but operations on rows may be called from this thread. On the
-     * CPU neither does anything. */
+     * nothing but operations on rows may be called from this thread;
+     * `succeeded` 0: one of them failed, and what was recorded is thrown
+     * away. On the CPU neither does anything. */
     ac_status (*begin_step)(aci_backend *backend, const aci_step *step,
                             int32_t *done, ac_error *error);
-    ac_status (*end_step)(aci_backend *backend, ac_error *error);
+    ac_status (*end_step)(aci_backend *backend, int32_t succeeded,
+                          ac_error *error);
 
     /* out [n_rows, n_in of table] = rows `tokens` of the embedding table. */
     ac_status (*embed)(aci_backend *backend, float *out,

@@ -40,9 +40,11 @@ static ac_status begin_step(aci_backend *backend, const aci_step *step,
     return AC_OK;
 }
 
-static ac_status end_step(aci_backend *backend, ac_error *error)
+static ac_status end_step(aci_backend *backend, int32_t succeeded,
+                          ac_error *error)
 {
     (void)backend;
+    (void)succeeded;
     (void)error;
     return AC_OK;
 }
