@@ -111,6 +111,15 @@ static int32_t cuda_number(const char *device)
     return *end == '\0' && number < 1024 ? (int32_t)number : -1;
 }
 
+/* What runs where; `reason` says why it is not the GPU, "" when that is not
+ * the question. */
+static void describe_device(ac_engine *engine, const char *reason)
+{
+    snprintf(engine->device, sizeof engine->device, "%s%s%.80s%s",
+             engine->backend->description, *reason ? " (no GPU: " : "",
+             reason, *reason ? ")" : "");
+}
+
 static ac_status open_backend(ac_engine *engine,
                               const ac_open_options *options, ac_error *error)
 {
@@ -118,7 +127,7 @@ static ac_status open_backend(ac_engine *engine,
     const char *device = options->device ? options->device : "auto";
     int32_t width = shape->n_ff, heads = shape->n_head * shape->head_dim;
     ac_error reason = AC_ERROR_INIT;
-    ac_status status;
+    ac_status status = AC_E_DEVICE;
     int automatic = strcmp(device, "auto") == 0;
 
     if (width < shape->n_embd)
@@ -130,20 +139,21 @@ static ac_status open_backend(ac_engine *engine,
             return aci_platform_fail(error, AC_E_ARGUMENT,
                                      "device \"%.32s\" was none of auto, "
                                      "cpu, cuda:N", device);
-        return aci_cuda_open(&engine->backend, &engine->memory,
-                             cuda_number(device), width, error);
+        status = aci_cuda_open(&engine->backend, &engine->memory,
+                               cuda_number(device), width, error);
+        if (status == AC_OK)
+            describe_device(engine, "");
+        return status;
     }
-    if (automatic && options->cpu_level == NULL &&
-        aci_cuda_open(&engine->backend, &engine->memory, 0, width,
-                      &reason) == AC_OK)
-        return AC_OK;
-    status = aci_kernels_cpu_open(&engine->backend, &engine->memory,
-                                  engine->pool, options->cpu_level, width,
-                                  error);
+    if (automatic && options->cpu_level == NULL)
+        status = aci_cuda_open(&engine->backend, &engine->memory, 0, width,
+                               &reason);
+    if (status != AC_OK)
+        status = aci_kernels_cpu_open(&engine->backend, &engine->memory,
+                                      engine->pool, options->cpu_level, width,
+                                      error);
     if (status == AC_OK)
-        snprintf(engine->device, sizeof engine->device, "%s%s%.80s%s",
-                 engine->backend->description, automatic ? " (no GPU: " : "",
-                 automatic ? reason.message : "", automatic ? ")" : "");
+        describe_device(engine, reason.message);
     return status;
 }
 
