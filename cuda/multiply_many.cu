@@ -19,7 +19,7 @@
 #include "cuda/product_call.h"
 
 enum { WARPS = 8, THREADS = WARPS * ACI_WARP, STAGES = 4, TILE = ACI_TILE_COLUMNS };
-#define MAGIC_BITS 0x4B400000
+#define MAGIC_BITS 0x4B400000u
 #define MAGIC 12582912.0f
 
 /* One stage of shared memory, for `tokens` tokens and one tile of columns:
@@ -74,6 +74,17 @@ template <int activation_bits, int tokens> struct lane_sums {
     int32_t high[n][4], low[m][4];
 };
 
+/* Where an accumulator starts; without sign, since the sums of tokens that are
+ * not there may be anything. */
+static __device__ __forceinline__ int32_t begin_at(int32_t offset, int32_t sum,
+                                                   int32_t byte_offset, int32_t byte_sum)
+{
+    return static_cast<int32_t>(MAGIC_BITS -
+                                static_cast<uint32_t>(offset) * static_cast<uint32_t>(sum) -
+                                static_cast<uint32_t>(byte_offset) *
+                                    static_cast<uint32_t>(byte_sum));
+}
+
 template <int weight_bits, int activation_bits, int tokens>
 static __device__ __forceinline__ void begin_group(lane_sums<activation_bits, tokens> &s,
                                                    const unsigned char *lines, int32_t offset,
@@ -86,14 +97,14 @@ static __device__ __forceinline__ void begin_group(lane_sums<activation_bits, to
     for (int n = 0; n < tokens / 8; n++) {
         const int2 h = *reinterpret_cast<const int2 *>(sum_high + 8 * n + 2 * j);
 
-        s.high[n][0] = s.high[n][2] = MAGIC_BITS - offset * h.x;
-        s.high[n][1] = s.high[n][3] = MAGIC_BITS - offset * h.y;
+        s.high[n][0] = s.high[n][2] = begin_at(offset, h.x, 0, 0);
+        s.high[n][1] = s.high[n][3] = begin_at(offset, h.y, 0, 0);
         if (activation_bits == 16) {
             const int2 l = *reinterpret_cast<const int2 *>(sum_low + 8 * n + 2 * j);
             const int32_t byte_offset = weight_bits == 16 ? 128 : 0;
 
-            s.low[n][0] = s.low[n][2] = MAGIC_BITS - offset * l.x - byte_offset * h.x;
-            s.low[n][1] = s.low[n][3] = MAGIC_BITS - offset * l.y - byte_offset * h.y;
+            s.low[n][0] = s.low[n][2] = begin_at(offset, l.x, byte_offset, h.x);
+            s.low[n][1] = s.low[n][3] = begin_at(offset, l.y, byte_offset, h.y);
         }
     }
 }

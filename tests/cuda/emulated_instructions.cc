@@ -43,13 +43,13 @@ void m16n8k32_u8_s8(void *const lanes[32])
 {
     for (int row = 0; row < 16; row++)
         for (int column = 0; column < 8; column++) {
-            int32_t *c = static_cast<int32_t *>(
+            uint32_t *c = static_cast<uint32_t *>( /* sums wrap around */
                 lane_of(lanes, row % 8, column / 2)->c);
             int32_t sum = 0;
 
             for (int k = 0; k < 32; k++)
                 sum += a_byte(lanes, row, k) * b_byte(lanes, k, column);
-            c[2 * (row / 8) + column % 2] += sum;
+            c[2 * (row / 8) + column % 2] += static_cast<uint32_t>(sum);
         }
 }
 

@@ -4,7 +4,6 @@
 #include <stdio.h>
 #include <stdlib.h>
 
-#include <memory>
 #include <vector>
 
 #include "fibers.h"
@@ -33,7 +32,7 @@ static std::vector<thread> threads;
 static std::vector<warp> warps;
 static size_t n_threads, live, at_barrier;
 static thread *me;
-static std::unique_ptr<unsigned char[]> shared;
+static void *shared;
 static std::function<void()> *body;
 static const char *failure;
 static unsigned order_seed;
@@ -62,7 +61,7 @@ void fail(const char *what)
     fiber_end();
 }
 
-unsigned char *shared_memory() { return shared.get(); }
+unsigned char *shared_memory() { return static_cast<unsigned char *>(shared); }
 
 static void open_barrier()
 {
@@ -141,8 +140,11 @@ static void run_thread()
 
 static bool prepare_block(dim3 grid, dim3 size, dim3 block, size_t bytes)
 {
-    shared.reset(new (std::align_val_t(128)) unsigned char[bytes + 1]);
-    memset(shared.get(), 0xCD, bytes);
+    free(shared);
+    shared = nullptr;
+    if (posix_memalign(&shared, 128, bytes > 0 ? bytes : 1) != 0)
+        return false;
+    memset(shared, 0xCD, bytes);
     live = n_threads;
     at_barrier = 0;
     for (warp &w : warps)
