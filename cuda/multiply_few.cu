@@ -114,7 +114,8 @@ static __device__ __forceinline__ float add_round(float result, const int32_t *s
 }
 
 template <int weight_bits, int activation_bits, int group>
-static __global__ void __launch_bounds__(THREADS) multiply_few(__grid_constant__ const product_call call)
+static __global__ void __launch_bounds__(THREADS) multiply_few(__grid_constant__ const
+                                                               product_call call)
 {
     typedef rounds<group> of;
     ACI_SHARED(shared);

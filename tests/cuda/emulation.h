@@ -122,8 +122,10 @@ template <class T> T __shfl_xor_sync(unsigned, T value, int mask)
 
 inline void sincospif(float x, float *sine, float *cosine)
 {
-    *sine = static_cast<float>(sin(static_cast<double>(x) * 3.14159265358979323846));
-    *cosine = static_cast<float>(cos(static_cast<double>(x) * 3.14159265358979323846));
+    const double angle = static_cast<double>(x) * 3.14159265358979323846;
+
+    *sine = static_cast<float>(sin(angle));
+    *cosine = static_cast<float>(cos(angle));
 }
 
 inline float __int_as_float(int bits)

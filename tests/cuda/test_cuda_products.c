@@ -105,7 +105,8 @@ START_TEST(equal_it_beyond_one_round_and_one_tile)
         { 131, 160, 704, 64, 12, 8, 8, 1, 1 },
         { 100, 144, 640, 128, 14, 16, 16, 0, 0 },
         { 65, 17, 704, 32, 8, 4, 16, 1, 0 } };
-    static float x[131 * 4352], bias[256], expected[131 * 256], found[131 * 256];
+    static float x[131 * 4352], bias[256];
+    static float expected[131 * 256], found[131 * 256];
     size_t i;
 
     for (i = 0; i < sizeof all / sizeof *all; i++) {

@@ -156,7 +156,8 @@ START_TEST(extreme_codes_do_not_overflow)
 END_TEST
 
 /* w of the planes read, as a double. */
-static double weight_of(const product_sample *s, int bits, int32_t row, int32_t k)
+static double weight_of(const product_sample *s, int bits, int32_t row,
+                        int32_t k)
 {
     const aci_matrix *m = &s->matrix;
     int shift;
@@ -176,21 +177,24 @@ static double weight_of(const product_sample *s, int bits, int32_t row, int32_t 
 
 /* A matrix that has only the rows and columns of a view, copied code by
  * code; what pads it is zero. */
-static void copy_cut(product_sample *s, const product_sample *whole, int32_t n_out,
-                     int32_t n_in)
+static void copy_cut(product_sample *s, const product_sample *whole,
+                     int32_t n_out, int32_t n_in)
 {
     const aci_matrix *from = &whole->matrix;
     aci_matrix *m = &s->matrix;
     int32_t r, k;
 
-    product_sample_make(s, &memory, &dice, n_out, n_in, from->group, from->ratio, 0);
+    product_sample_make(s, &memory, &dice, n_out, n_in, from->group,
+                        from->ratio, 0);
     for (r = 0; r < n_out; r++)
         for (k = 0; k < n_in; k++) {
             int shift;
             size_t at = aci_matrix_nibble_at(from, r, k, &shift);
 
-            product_sample_set_nibble(s->a, m, r, k, (whole->a[at] >> shift & 15) - 8);
-            product_sample_set_nibble(s->b, m, r, k, (whole->b[at] >> shift & 15) - 8);
+            product_sample_set_nibble(s->a, m, r, k,
+                                      (whole->a[at] >> shift & 15) - 8);
+            product_sample_set_nibble(s->b, m, r, k,
+                                      (whole->b[at] >> shift & 15) - 8);
             s->c[aci_matrix_byte_at(m, r, k)] =
                 whole->c[aci_matrix_byte_at(from, r, k)];
             s->scales[aci_matrix_scale_at(m, r, k / m->group)] =

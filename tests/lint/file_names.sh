@@ -3,7 +3,7 @@
 set -eu
 bad=0
 names=$(git ls-files src include cuda examples tests lib |
-    grep -E '\.([chs]|cu|cpp|sh|py|rs)$')
+    grep -E '\.([chs]|cu|cc|cpp|sh|py|rs)$')
 if echo "$names" | sed 's|.*/||' | sort | uniq -d | grep .; then
     echo "file names used twice"
     bad=1

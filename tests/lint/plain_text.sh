@@ -4,20 +4,20 @@
 set -eu
 bad=0
 # 0x80-0xBF go on a character begun before: not a column of their own.
-git ls-files src include cuda examples tests | grep -E '\.([ch]|cu|cpp)$' |
+git ls-files src include cuda examples tests | grep -E '\.([ch]|cu|cc|cpp)$' |
 LC_ALL=C xargs awk '
 function complain(what) { print FILENAME ":" FNR ": " what; bad = 1 }
 {
     line = $0
     gsub(/[\200-\277]/, "", line)
-    limit = FILENAME ~ /\.cu$/ ? 100 : 80
+    limit = FILENAME ~ /\.cu$|^cuda\/.*\.h$|^tests\/.*cuda.*\.(cc|h)$/ ? 100 : 80
 }
 length(line) > limit { complain(length(line) " columns") }
 /\t/ { complain("tab") }
 /[ \t]$/ { complain("blank at the end of the line") }
 /\r/ { complain("carriage return") }
 END { exit bad }' || bad=1
-git ls-files | grep -E '\.([ch]|cu|sh|md|awk|py)$|^Makefile$' |
+git ls-files | grep -E '\.([ch]|cu|cc|sh|md|awk|py)$|^Makefile$' |
 while read -r file; do
     [ -s "$file" ] || continue
     [ -z "$(tail -c 1 "$file")" ] || echo "$file: no newline at the end"

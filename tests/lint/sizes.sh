@@ -5,7 +5,7 @@
 set -eu
 list=$(mktemp)
 trap 'rm -f "$list"' EXIT
-git ls-files 'src/*.c' 'cuda/*.c' 'cuda/*.cu' | xargs awk '
+git ls-files 'src/*.c' 'cuda/*.c' 'cuda/*.cu' 'tests/cuda/*.cc' | xargs awk '
 FNR == 1 { comment = ""; head = "" }
 /^[A-Za-z_].*\(/ { head = $0; head_line = FNR }
 /^(\/\*| \*)/ { comment = comment $0 }
