@@ -57,6 +57,16 @@ echo '{"prompt": "one and ", "completion": "two"}' > text.jsonl
 expect 0 perplexity z.zoo text.txt text.jsonl --quiet
 grep -q 'KL from full' out || fail "perplexity printed no table"
 if grep -q -e '-0[.]0*\( \|$\)' out; then fail "nothing is less than 0"; fi
+sed 's/"int4"/"a-name-of-four-words"/' z.zoo/zoo.json > zoo.json
+mkdir long.zoo
+for f in z.zoo/*; do [ "$f" = z.zoo/zoo.json ] || cp "$f" long.zoo/; done
+mv zoo.json long.zoo/zoo.json
+expect 0 perplexity long.zoo text.txt --quiet
+awk '$1 == "variant" { at = index($0, $2) }
+    NF == 0 { at = 0 }
+    at && substr($0, at - 1, 2) !~ /^ [^ ]/ { bad = 1 }
+    END { exit bad }' out || fail "a long name moved the columns of perplexity"
+rm -r long.zoo
 expect 0 perplexity z.zoo text.txt --json --context 64 --stride 16 \
     --variants int4 --quiet
 is_json out perplexity

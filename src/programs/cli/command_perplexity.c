@@ -135,18 +135,29 @@ static void print_head(const judged *j, const char *model)
            (unsigned long long)s->n_batches, s->n_context);
 }
 
+static int longest_name(const judged *j)
+{
+    size_t longest = 10, i;
+
+    for (i = 0; i < j->n_rows; i++)
+        if (strlen(j->rows[i].name) > longest)
+            longest = strlen(j->rows[i].name);
+    return (int)longest;
+}
+
 static void print_judged(const judged *j, const char *model)
 {
+    int width = longest_name(j);
     size_t i;
 
     print_head(j, model);
-    printf("%-10s %-22s %-20s %-22s %s\n", "variant", "perplexity",
+    printf("%-*s %-22s %-20s %-22s %s\n", width, "variant", "perplexity",
            "bits per byte", "ln(ppl / full's)", "tokens/s");
     for (i = 0; i < j->n_rows; i++) {
         const ac_quality *q = &j->rows[i];
         char perplexity[48], bits[48], over[48];
 
-        printf("%-10s %-22s %-20s %-22s %.0f\n", q->name,
+        printf("%-*s %-22s %-20s %-22s %.0f\n", width, q->name,
                with_error(perplexity, q->perplexity, q->perplexity_error, 4,
                           1.0),
                with_error(bits, q->bits_per_byte, q->bits_per_byte_error, 4,
@@ -157,14 +168,14 @@ static void print_judged(const judged *j, const char *model)
     }
     if (j->n_rows < 2)
         return;
-    printf("\n%-10s %-24s %-10s %-10s %-10s %s\n", "variant",
+    printf("\n%-*s %-24s %-10s %-10s %-10s %s\n", width, "variant",
            "KL from full, nats", "median", "99%", "most",
            "same top token, %");
     for (i = 1; i < j->n_rows; i++) {
         const ac_quality *q = &j->rows[i];
         char kl[48], same[48];
 
-        printf("%-10s %-24s %-10.6f %-10.6f %-10.6f %s\n", q->name,
+        printf("%-*s %-24s %-10.6f %-10.6f %-10.6f %s\n", width, q->name,
                with_error(kl, q->kl, q->kl_error, 6, 1.0),
                without_sign(q->kl_median, 6), without_sign(q->kl_p99, 6),
                without_sign(q->kl_max, 6),

@@ -10,11 +10,17 @@
 #define INTERVAL_SECONDS 0.1
 #define LINE_SECONDS 30.0
 
+/* An estimate of the whole may be passed: training ends with its batch. */
+static uint64_t remaining(const ac_progress *p)
+{
+    return p->total > p->done ? p->total - p->done : 0;
+}
+
 static void draw_line(const ac_progress *p, const progress_state *state)
 {
     enum { WIDTH = 24 };
     double elapsed = p->seconds - state->stage_began;
-    double rate = elapsed > 0.0 ? (double)p->done / elapsed : 0.0;
+    double rate = elapsed > 0.0 ? (double)p->done / elapsed : 0.0, share;
     char left[32] = "", bar[WIDTH + 1], loss[32] = "";
     int filled, i;
 
@@ -26,15 +32,15 @@ static void draw_line(const ac_progress *p, const progress_state *state)
                 (unsigned long long)p->done, rate, loss);
         return;
     }
-    filled = (int)(WIDTH * (double)p->done / (double)p->total);
+    share = 1.0 - (double)remaining(p) / (double)p->total;
+    filled = (int)(WIDTH * share);
     for (i = 0; i < WIDTH; i++)
         bar[i] = i < filled ? '#' : '.';
     bar[WIDTH] = '\0';
     if (rate > 0.0)
-        format_seconds(left, (double)(p->total - p->done) / rate);
+        format_seconds(left, (double)remaining(p) / rate);
     fprintf(stderr, "\r%-12s [%s] %3.0f%%  %.0f/s%s  %s left\033[K",
-            p->stage, bar, 100.0 * (double)p->done / (double)p->total, rate,
-            loss, left);
+            p->stage, bar, 100.0 * share, rate, loss, left);
 }
 
 /* For a log: "order 32 of 100, 0.1/s, 11 min left". */
@@ -44,8 +50,8 @@ static void write_line(const ac_progress *p, const progress_state *state)
     double rate = elapsed > 0.0 ? (double)p->done / elapsed : 0.0;
     char left[32] = "?";
 
-    if (rate > 0.0 && p->total >= p->done)
-        format_seconds(left, (double)(p->total - p->done) / rate);
+    if (rate > 0.0 && p->total > 0)
+        format_seconds(left, (double)remaining(p) / rate);
     fprintf(stderr, "%s %llu of %llu, %.3g/s, %s left\n", p->stage,
             (unsigned long long)p->done, (unsigned long long)p->total, rate,
             left);
