@@ -837,7 +837,8 @@ typedef struct ac_measure_options {
     const char *text_path;        /* UTF-8 text to judge by; NULL: none */
     uint32_t n_prompt;            /* tokens per prefill; 0: 128 */
     uint32_t n_generate;          /* tokens per decode; 0: 32 */
-    uint32_t n_runs;              /* of each variant, 1-64; 0: 5 */
+    uint32_t n_runs;              /* of each variant, 1-64; 0: 5, and
+                                   * more while all take under 2 seconds */
     uint32_t reserved;            /* must be 0 */
     ac_progress_callback on_progress;
     void *progress_user;

@@ -3,8 +3,11 @@
  * divergence from full and perplexity.
  *
  * Runs of the variants alternate and medians are compared, so that a machine
- * whose speed drifts does not favour one of them. */
+ * whose speed drifts does not favour one of them. A small model's run of 32
+ * tokens takes less than a processor is taken away for by other work, and three
+ * of five runs may be met by that: while all of it is short there are more. */
 #include <math.h>
+#include <stdbool.h>
 #include <stdlib.h>
 #include <string.h>
 
@@ -13,7 +16,10 @@
 #include "platform/error.h"
 #include "workshop/workshop.h"
 
-enum { MAX_RUNS = 64, JUDGED_TOKENS = 16384 };
+enum { MAX_RUNS = 64, RUNS = 5, JUDGED_TOKENS = 16384 };
+
+/* Runs beyond RUNS end here, unless their number was given. */
+#define ENOUGH_SECONDS 2.0
 
 typedef struct measuring {
     aci_memory memory;
@@ -22,6 +28,7 @@ typedef struct measuring {
     ac_engine *engine;
     ac_session *session;
     uint64_t began, done, total;
+    uint32_t n_more; /* runs that may follow while there is time */
     double prefill[AC_MAX_VARIANTS][MAX_RUNS]; /* seconds per token */
     double decode[AC_MAX_VARIANTS][MAX_RUNS];
     aci_variant figures[AC_MAX_VARIANTS];
@@ -39,8 +46,10 @@ static ac_status take(measuring *m, const ac_measure_options *options,
     if (status == AC_OK && m->options.reserved != 0)
         return aci_platform_fail(error, AC_E_UNSUPPORTED,
                                  "options.reserved was not 0");
-    if (m->options.n_runs == 0)
-        m->options.n_runs = 5;
+    if (m->options.n_runs == 0) {
+        m->options.n_runs = RUNS;
+        m->n_more = MAX_RUNS - RUNS;
+    }
     if (m->options.n_prompt == 0)
         m->options.n_prompt = 128;
     if (m->options.n_generate == 0)
@@ -54,13 +63,18 @@ static ac_status take(measuring *m, const ac_measure_options *options,
     return status;
 }
 
+static double elapsed_seconds(const measuring *m)
+{
+    return 1e-9 *
+           (double)(aci_platform_monotonic_nanoseconds() - m->began);
+}
+
 static ac_status tell(measuring *m, const char *stage, ac_error *error)
 {
     ac_progress progress = { sizeof progress, 0, stage, ++m->done, m->total,
                              0.0, (double)NAN };
 
-    progress.seconds = 1e-9 * (double)(aci_platform_monotonic_nanoseconds() -
-                                       m->began);
+    progress.seconds = elapsed_seconds(m);
     if (m->options.on_progress != NULL &&
         m->options.on_progress(&progress, m->options.progress_user) != 0)
         return aci_platform_fail(error, AC_E_CANCELLED,
@@ -148,26 +162,40 @@ static double median(double *values, uint32_t n)
                  : 0.5 * (values[n / 2 - 1] + values[n / 2]);
 }
 
+/* Whether run number `run` is made; the total told grows with those added. */
+static bool goes_on(measuring *m, uint32_t run, double began)
+{
+    if (run < m->options.n_runs)
+        return true;
+    if (m->n_more == 0 || elapsed_seconds(m) - began > ENOUGH_SECONDS)
+        return false;
+    m->n_more--;
+    m->options.n_runs++;
+    m->total += (uint64_t)m->engine->model->n_variants;
+    return true;
+}
+
 static ac_status measure_speed(measuring *m, ac_error *error)
 {
     const aci_model *model = m->engine->model;
     int32_t full = model->full_variant, v;
     int32_t *tokens = aci_platform_alloc_array(
         &m->memory, m->options.n_prompt, sizeof *tokens);
-    uint32_t run, n = m->options.n_runs;
-    double prefill, decode;
+    uint32_t run, n;
+    double prefill, decode, start = elapsed_seconds(m);
     ac_status status = AC_OK;
 
     if (tokens == NULL)
         return aci_platform_fail_memory(error, "a prompt");
     for (v = 0; v < model->n_variants && status == AC_OK; v++)
         status = time_once(m, v, 0, tokens, error); /* warm; done again */
-    for (run = 0; run < n && status == AC_OK; run++)
+    for (run = 0; status == AC_OK && goes_on(m, run, start); run++)
         for (v = 0; v < model->n_variants && status == AC_OK; v++)
             status = time_once(m, v, run, tokens, error);
     aci_platform_free(&m->memory, tokens);
     if (status != AC_OK)
         return status;
+    n = m->options.n_runs;
     prefill = median(m->prefill[full], n);
     decode = median(m->decode[full], n);
     for (v = 0; v < model->n_variants; v++) {

@@ -120,7 +120,7 @@ int command_measure(int argc, char **argv, const command *self)
         { "generate", ARGUMENT_NUMBER, &options.n_generate, "N",
           "tokens per decode (32)" },
         { "runs", ARGUMENT_NUMBER, &options.n_runs, "N",
-          "of each variant (5)" },
+          "of each variant (5, more of a small model)" },
         { "quiet", ARGUMENT_FLAG, &progress.quiet, NULL, "no progress" },
     };
     ac_error error = AC_ERROR_INIT;
