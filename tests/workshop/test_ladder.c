@@ -282,7 +282,7 @@ START_TEST(bad_plans_are_named)
         { "{\"variants\": [{\"name\": \"a\", \"width\": 0.5,"
           " \"heads\": 0.5}]}", "both" },
         { "{\"variants\": [{\"name\": \"a\", \"weight_bits\": 16,"
-          " \"rank\": 0.5}]}", "4 or 8 bits" },
+          " \"rank\": 0.5}]}", "no rank, no compensate" },
         { "{\"variants\": [{\"name\": \"a\"}, {\"name\": \"a\"}]}", "twice" },
     };
     ac_compress_options options = ladder_options();

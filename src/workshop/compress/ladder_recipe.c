@@ -247,7 +247,8 @@ static ac_status read_recipe(aci_recipe *out, const json_t *object,
                                          : out->weight_bits == 4;
     if (out->weight_bits == 16 && (out->compensate || out->rank < 1.0))
         return fail_field(error, path, i,
-                          "a variant can own matrices of 4 or 8 bits only");
+                          "a variant of 16 bits can own no matrices: no "
+                          "rank, no compensate");
     return AC_OK;
 }
 
