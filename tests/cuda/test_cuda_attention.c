@@ -371,6 +371,28 @@ START_TEST(sixty_four_sequences_share_a_call)
 }
 END_TEST
 
+/* A sequence without rows takes no part, wherever it stands. */
+START_TEST(a_span_may_have_no_rows)
+{
+    const problem p = { 3, 1, 16, 0, 16, { { 9, 3 }, { 20, 2 } } };
+    aci_attention a = attention_of(&p);
+    cache_sample caches[SPANS];
+    aci_span spans[SPANS], with[5];
+
+    fill_queries(&p, make_caches(caches, &p));
+    attend_problem(out, caches, &p);
+    spans_of(spans, caches, &p, 1);
+    with[0] = (aci_span){ 0, 0, 0, &caches[1].device };
+    with[1] = spans[0];
+    with[2] = (aci_span){ 3, 0, 7, &caches[0].device };
+    with[3] = spans[1];
+    with[4] = (aci_span){ 5, 0, 1, &caches[0].device };
+    attend(again, q, with, 5, &a);
+    ck_assert_mem_eq(again, out, 5 * 48 * sizeof *out);
+    free_caches(caches, &p);
+}
+END_TEST
+
 /* All the rows there may be in a call, as in a prefill. */
 START_TEST(five_hundred_and_twelve_rows_equal_some_of_them)
 {
@@ -438,6 +460,7 @@ Suite *test_cuda_attention_suite(void)
     tcase_add_test(tc, extreme_scores_do_no_harm);
     tcase_add_test(tc, rows_that_see_infinities_keep_them);
     tcase_add_test(tc, sixty_four_sequences_share_a_call);
+    tcase_add_test(tc, a_span_may_have_no_rows);
     tcase_add_test(tc, five_hundred_and_twelve_rows_equal_some_of_them);
     tcase_add_test(tc, shapes_it_was_not_made_for_are_refused);
     suite_add_tcase(suite, tc);
