@@ -11,8 +11,10 @@
  * nothing. */
 #include <stdio.h>
 #include <string.h>
+#include <unistd.h>
 
 #include "cuda/cuda_device.h"
+#include "cuda/cuda_memory.h"
 #include "cuda/cuda_graphs.h"
 #include "cuda/kernels.h"
 #include "platform/error.h"
@@ -27,6 +29,7 @@ typedef struct upload {
 typedef struct cuda_backend {
     aci_backend base;
     int32_t device;
+    pid_t process;           /* that opened it: no other may use it */
     int32_t max_width;       /* padded */
     cudaStream_t stream;     /* where work runs */
     cudaStream_t recorder;   /* never runs: where passes are recorded */
@@ -34,6 +37,7 @@ typedef struct cuda_backend {
     aci_cuda_graphs graphs;
     aci_cuda_graph_key key;  /* of the pass being recorded */
     cudaError_t failed;      /* why the device is of no use any more */
+    aci_cuda_memory memory;  /* all that is allocated on the device */
     upload *uploads;
     size_t n_uploads, n_uploads_room;
     aci_cuda_activations activations;
@@ -77,6 +81,11 @@ static ac_status check(cuda_backend *cuda, cudaError_t result,
  * calling thread may be new to it. */
 static ac_status enter(cuda_backend *cuda, ac_error *error)
 {
+    if (getpid() != cuda->process)
+        return aci_platform_fail(error, AC_E_DEVICE,
+                                 "cuda:%d was opened before a fork: the new "
+                                 "process has to open its own engine, with "
+                                 "exec before it", (int)cuda->device);
     if (cuda->failed != cudaSuccess)
         return aci_platform_fail(error, AC_E_DEVICE,
                                  "cuda:%d failed before: %s",
@@ -97,22 +106,40 @@ static void *allocate(aci_backend *backend, size_t bytes)
 {
     cuda_backend *cuda = (cuda_backend *)backend;
     void *memory = NULL;
+    cudaError_t result;
 
     if (enter(cuda, NULL) != AC_OK)
         return NULL;
-    if (cudaMalloc(&memory, bytes ? bytes : 1) != cudaSuccess) {
-        cudaGetLastError();
-        return NULL;
-    }
+    result = aci_cuda_memory_take(&memory, &cuda->memory, bytes);
+    if (result != cudaSuccess && result != cudaErrorMemoryAllocation)
+        cuda->failed = result;
     return memory;
+}
+
+static ac_status refuse(aci_backend *backend, size_t bytes, const char *what,
+                        ac_error *error)
+{
+    cuda_backend *cuda = (cuda_backend *)backend;
+    ac_status status = enter(cuda, error);
+
+    return status == AC_OK ? aci_cuda_memory_refuse(&cuda->memory, bytes,
+                                                    what, error)
+                           : status;
+}
+
+static size_t used_bytes(aci_backend *backend)
+{
+    return aci_cuda_memory_used(&((cuda_backend *)backend)->memory);
 }
 
 static void release(aci_backend *backend, void *memory)
 {
     cuda_backend *cuda = (cuda_backend *)backend;
 
+    if (getpid() != cuda->process)
+        return;
     cudaSetDevice(cuda->device);
-    cudaFree(memory); /* waits for who still uses it */
+    aci_cuda_memory_give(&cuda->memory, memory);
     if (memory != NULL)
         aci_cuda_graphs_forget(&cuda->graphs, memory);
 }
@@ -191,9 +218,7 @@ static ac_status place(const void **out, cuda_backend *cuda, const void *host,
         }
     made.device = allocate(&cuda->base, bytes);
     if (made.device == NULL)
-        return aci_platform_fail(error, AC_E_NO_MEMORY,
-                                 "cuda:%d had no memory for %zu bytes of "
-                                 "weights", (int)cuda->device, bytes);
+        return refuse(&cuda->base, bytes, "weights", error);
     status = keep_upload(cuda, made, error);
     if (status != AC_OK) {
         release(&cuda->base, made.device);
@@ -446,10 +471,8 @@ static ac_status grow_scratch(cuda_backend *cuda, size_t bytes,
         return AC_OK;
     more = allocate(&cuda->base, bytes);
     if (more == NULL)
-        return aci_platform_fail(error, AC_E_NO_MEMORY,
-                                 "cuda:%d had no memory for %zu bytes of "
-                                 "attention", (int)cuda->device, bytes);
-    cudaFree(cuda->scratch); /* waits for who still uses it */
+        return refuse(&cuda->base, bytes, "attention", error);
+    release(&cuda->base, cuda->scratch); /* waits for who still uses it */
     cuda->scratch = more;
     cuda->scratch_bytes = bytes;
     return AC_OK;
@@ -600,27 +623,27 @@ static ac_status end_step(aci_backend *backend, int32_t succeeded,
 
 /* ---- open and close ------------------------------------------------------ */
 
-static void close_backend(aci_backend *backend)
+static void give_device_back(cuda_backend *cuda)
 {
-    cuda_backend *cuda = (cuda_backend *)backend;
-    aci_cuda_activations *a = &cuda->activations;
-    void *blocks[] = { a->high, a->low, a->scales, a->sum_high, a->sum_low,
-                       cuda->normed, cuda->tokens, cuda->positions,
-                       cuda->frequencies, cuda->scratch };
-    size_t i;
-
     cudaSetDevice(cuda->device);
     aci_cuda_graphs_forget(&cuda->graphs, NULL);
     if (cuda->stream != NULL && cuda->failed == cudaSuccess)
         cudaStreamSynchronize(cuda->stream);
-    for (i = 0; i < cuda->n_uploads; i++)
-        cudaFree(cuda->uploads[i].device);
-    for (i = 0; i < sizeof blocks / sizeof *blocks; i++)
-        cudaFree(blocks[i]);
+    aci_cuda_memory_empty(&cuda->memory);
     if (cuda->recorder != NULL)
         cudaStreamDestroy(cuda->recorder);
     if (cuda->stream != NULL)
         cudaStreamDestroy(cuda->stream);
+    cudaGetLastError(); /* what was wrong with it is not the next one's */
+}
+
+static void close_backend(aci_backend *backend)
+{
+    cuda_backend *cuda = (cuda_backend *)backend;
+
+    if (getpid() == cuda->process)
+        give_device_back(cuda);
+    aci_cuda_memory_close(&cuda->memory);
     aci_platform_free(backend->memory, cuda->seen_frequencies);
     aci_platform_free(backend->memory, cuda->uploads);
     aci_platform_free(backend->memory, cuda);
@@ -630,39 +653,42 @@ static const aci_backend_operations operations = {
     begin_step, end_step,
     embed,   norm,          project,  gate,     activate,
     rotate_append, attend,  allocate, release,  host_to,
-    to_host, adopt,         synchronize, close_backend
+    to_host, adopt,         synchronize, close_backend, refuse, used_bytes
 };
 
+/* What an operation needs besides its arguments, for the widest call. */
 static ac_status make_scratch(cuda_backend *cuda, ac_error *error)
 {
     aci_cuda_activations *a = &cuda->activations;
-    aci_backend *base = &cuda->base;
     size_t width = (size_t)cuda->max_width, n = width * ACI_MAX_ROWS;
     size_t groups = width / 32 * ACI_MAX_ROWS;
+    struct { void **at; size_t bytes; } all[] = {
+        { (void **)&a->high, n }, { (void **)&a->low, n },
+        { (void **)&a->scales, groups * sizeof(float) },
+        { (void **)&a->sum_high, groups * sizeof(int32_t) },
+        { (void **)&a->sum_low, groups * sizeof(int32_t) },
+        { (void **)&cuda->normed, n * sizeof(float) },
+        { (void **)&cuda->tokens, ACI_MAX_ROWS * sizeof(int32_t) },
+        { (void **)&cuda->positions, ACI_MAX_ROWS * sizeof(int32_t) },
+        { (void **)&cuda->frequencies, width * sizeof(float) } };
+    size_t i;
 
     a->row_stride = ACI_MAX_ROWS;
-    a->high = allocate(base, n);
-    a->low = allocate(base, n);
-    a->scales = allocate(base, groups * sizeof(float));
-    a->sum_high = allocate(base, groups * sizeof(int32_t));
-    a->sum_low = allocate(base, groups * sizeof(int32_t));
-    cuda->normed = allocate(base, n * sizeof(float));
-    cuda->tokens = allocate(base, ACI_MAX_ROWS * sizeof(int32_t));
-    cuda->positions = allocate(base, ACI_MAX_ROWS * sizeof(int32_t));
-    cuda->frequencies = allocate(base, width * sizeof(float));
-    cuda->seen_frequencies = aci_platform_alloc_array(base->memory, width,
-                                                      sizeof(float));
-    if (!a->high || !a->low || !a->scales || !a->sum_high || !a->sum_low ||
-        !cuda->normed || !cuda->tokens || !cuda->positions ||
-        !cuda->frequencies || !cuda->seen_frequencies)
-        return aci_platform_fail(error, AC_E_NO_MEMORY,
-                                 "cuda:%d had no memory for activations",
-                                 (int)cuda->device);
-    return AC_OK;
+    for (i = 0; i < sizeof all / sizeof *all; i++) {
+        *all[i].at = allocate(&cuda->base, all[i].bytes);
+        if (*all[i].at == NULL)
+            return refuse(&cuda->base, all[i].bytes, "activations", error);
+    }
+    cuda->seen_frequencies = aci_platform_alloc_array(
+        cuda->base.memory, width, sizeof(float));
+    return cuda->seen_frequencies != NULL
+               ? AC_OK
+               : aci_platform_fail_memory(error, "the CUDA backend");
 }
 
 ac_status aci_cuda_open(aci_backend **out, aci_memory *memory, int32_t device,
-                        int32_t max_width, ac_error *error)
+                        int32_t max_width, size_t most_bytes,
+                        ac_error *error)
 {
     cuda_backend *cuda;
     char description[sizeof ((aci_backend *)0)->description];
@@ -678,10 +704,14 @@ ac_status aci_cuda_open(aci_backend **out, aci_memory *memory, int32_t device,
     cuda->base.operations = &operations;
     cuda->base.memory = memory;
     cuda->device = device;
+    cuda->process = getpid();
     cuda->max_width = (max_width + ACI_COLUMN_PADDING - 1) /
                       ACI_COLUMN_PADDING * ACI_COLUMN_PADDING;
     memcpy(cuda->base.description, description, sizeof description);
-    status = enter(cuda, error);
+    status = aci_cuda_memory_open(&cuda->memory, memory, device, most_bytes,
+                                  error);
+    if (status == AC_OK)
+        status = enter(cuda, error);
     if (status == AC_OK)
         status = check(cuda, cudaStreamCreateWithFlags(&cuda->stream,
                                                        cudaStreamNonBlocking),

@@ -3,7 +3,7 @@
 
 #include <stdio.h>
 
-#include "cuda/runtime.h"
+#include "cuda/kernels.h"
 #include "platform/error.h"
 
 /* Kernels use cp.async and 8-bit tensor cores of this generation on. */
@@ -37,10 +37,13 @@ ac_status aci_cuda_find_device(char *description, size_t description_bytes,
 {
     struct cudaDeviceProp properties;
     int n = 0, driver = 0;
+    int32_t from_ptx = 0;
     cudaError_t result = cudaGetDeviceCount(&n);
 
     if (result != cudaSuccess)
         return refuse(device, result, error);
+    if (n <= 0)
+        return refuse(device, cudaErrorNoDevice, error);
     if (device >= n)
         return aci_platform_fail(error, AC_E_DEVICE,
                                  "cuda:%d was asked for, there %s %d",
@@ -54,10 +57,22 @@ ac_status aci_cuda_find_device(char *description, size_t description_bytes,
                                  "the kernels need sm_80", (int)device,
                                  properties.name, properties.major,
                                  properties.minor);
+    result = cudaSetDevice(device);
+    if (result == cudaSuccess)
+        result = aci_cuda_image(&from_ptx);
+    if (result == cudaErrorNoKernelImageForDevice)
+        return aci_platform_fail(error, AC_E_DEVICE,
+                                 "cuda:%d cannot be used: the library has no "
+                                 "code for %.80s, sm_%d%d", (int)device,
+                                 properties.name, properties.major,
+                                 properties.minor);
+    if (result != cudaSuccess)
+        return refuse(device, result, error);
     cudaDriverGetVersion(&driver);
     snprintf(description, description_bytes,
-             "cuda:%d %.80s, sm_%d%d, driver %d.%d", (int)device,
+             "cuda:%d %.80s, sm_%d%d%s, driver %d.%d", (int)device,
              properties.name, properties.major, properties.minor,
-             driver / 1000, driver % 1000 / 10);
+             from_ptx ? " from PTX" : "", driver / 1000,
+             driver % 1000 / 10);
     return AC_OK;
 }

@@ -26,6 +26,10 @@ typedef struct aci_cuda_activations {
     int32_t n_rows, row_stride, n_in_padded, group, bits;
 } aci_cuda_activations;
 
+/* image.cu: whether the driver has code for the current device, an error where
+ * not; *from_ptx where it compiled that itself. */
+cudaError_t aci_cuda_image(int32_t *from_ptx);
+
 /* quantise.cu: rows of x [n_rows, x_stride], through RMSNorm when norm_weight
  * is not NULL, into activations; columns from n_in on count as zero. */
 cudaError_t aci_cuda_quantise(const aci_cuda_activations *out, const float *x, size_t x_stride,

@@ -149,11 +149,12 @@ typedef struct ac_open_options {
     uint32_t verify_checksums;    /* 1: read and check every byte on open */
     const char *cpu_level;        /* NULL: best; "reference", "avx2" or
                                      "avx512" */
+    uint64_t device_memory_limit_bytes; /* of a GPU; 0: all that is free */
 } ac_open_options;
 
 #define AC_OPEN_OPTIONS_INIT { sizeof(ac_open_options), 0, 0, NULL, NULL, \
                                NULL, NULL, NULL, NULL, NULL, NULL, NULL, \
-                               0, 0, NULL }
+                               0, 0, NULL, 0 }
 
 /* ac_open: open a zoo directory, or a checkpoint (a Hugging Face directory or
  * a GGUF file), for use. A zoo's weights are mapped and used in place, so this
@@ -193,10 +194,13 @@ typedef struct ac_engine_info {
     const char *chat_template;    /* "chatml", "llama3", ... or "plain" */
     uint32_t has_predictor;
     uint32_t is_checkpoint;       /* 1: opened from a checkpoint */
+    uint64_t device_bytes;        /* taken of a GPU's memory, weights and
+                                     sessions; 0 on the CPU */
 } ac_engine_info;
 
 #define AC_ENGINE_INFO_INIT { sizeof(ac_engine_info), 0, 0, 0, 0, 0, 0, 0, 0, \
-                              0, 0, 0, 0, 0, NULL, NULL, NULL, NULL, 0, 0 }
+                              0, 0, 0, 0, 0, NULL, NULL, NULL, NULL, 0, 0, \
+                              0 }
 
 /* ac_describe: fill `out`. Since 0.1. */
 AC_API ac_status ac_describe(ac_engine_info *out, const ac_engine *engine,

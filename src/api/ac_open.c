@@ -115,7 +115,7 @@ static int32_t cuda_number(const char *device)
  * the question. */
 static void describe_device(ac_engine *engine, const char *reason)
 {
-    snprintf(engine->device, sizeof engine->device, "%s%s%.80s%s",
+    snprintf(engine->device, sizeof engine->device, "%s%s%.120s%s",
              engine->backend->description, *reason ? " (no GPU: " : "",
              reason, *reason ? ")" : "");
 }
@@ -128,6 +128,9 @@ static ac_status open_backend(ac_engine *engine,
     int32_t width = shape->n_ff, heads = shape->n_head * shape->head_dim;
     ac_error reason = AC_ERROR_INIT;
     ac_status status = AC_E_DEVICE;
+    size_t most_bytes = options->device_memory_limit_bytes < SIZE_MAX
+                            ? (size_t)options->device_memory_limit_bytes
+                            : SIZE_MAX;
     int automatic = strcmp(device, "auto") == 0;
 
     if (width < shape->n_embd)
@@ -140,14 +143,15 @@ static ac_status open_backend(ac_engine *engine,
                                      "device \"%.32s\" was none of auto, "
                                      "cpu, cuda:N", device);
         status = aci_cuda_open(&engine->backend, &engine->memory,
-                               cuda_number(device), width, error);
+                               cuda_number(device), width, most_bytes,
+                               error);
         if (status == AC_OK)
             describe_device(engine, "");
         return status;
     }
     if (automatic && options->cpu_level == NULL)
         status = aci_cuda_open(&engine->backend, &engine->memory, 0, width,
-                               &reason);
+                               most_bytes, &reason);
     if (status != AC_OK)
         status = aci_kernels_cpu_open(&engine->backend, &engine->memory,
                                       engine->pool, options->cpu_level, width,
@@ -285,6 +289,8 @@ ac_status ac_describe(ac_engine_info *out, const ac_engine *engine,
         engine->model->variants[engine->model->full_variant].kept);
     info.mapped_bytes = engine->model->mapped_bytes;
     info.allocated_bytes = atomic_load(&engine->memory.used_bytes);
+    info.device_bytes = engine->backend->operations->used_bytes(
+        engine->backend);
     info.ledger_drops = aci_accountant_drops(engine->accountant);
     info.name = shape->name;
     info.architecture = aci_model_architecture_name(shape->architecture);

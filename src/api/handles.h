@@ -25,7 +25,7 @@ struct ac_engine {
     ac_log_callback on_log;
     void *log_user;
     _Atomic uint32_t n_references; /* the caller's, and one per session */
-    char device[256];            /* what runs, and why */
+    char device[320];            /* what runs, and why */
 };
 
 struct ac_session {

@@ -75,7 +75,9 @@ static ac_status place_vectors(aci_engine *engine, ac_error *error)
     engine->vectors = backend->operations->allocate(
         backend, count_vectors(engine) * sizeof(float));
     if (engine->vectors == NULL)
-        return aci_platform_fail_memory(error, "norms and biases");
+        return backend->operations->refuse(
+            backend, count_vectors(engine) * sizeof(float),
+            "norms and biases", error);
     at = engine->vectors;
     engine->final_norm = at;
     status = backend->operations->host_to(
@@ -218,7 +220,8 @@ static ac_status make_workspace(aci_engine *engine, ac_error *error)
     if (work->x && work->q && work->attended && work->k && work->v &&
         work->hidden && work->scratch && n_missing == 0)
         return AC_OK;
-    return aci_platform_fail_memory(error, "the forward pass");
+    return engine->backend->operations->refuse(
+        engine->backend, rows * row_bytes, "the forward pass", error);
 }
 
 /* ---- open and close ------------------------------------------------------ */

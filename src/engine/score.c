@@ -72,7 +72,10 @@ ac_status aci_engine_score_more(aci_session *session, const int32_t *tokens,
     rows = rows < n_tokens ? rows : n_tokens;
     device = backend->operations->allocate(backend, row_bytes * rows);
     host = aci_platform_alloc_array(session->engine->memory, rows, row_bytes);
-    if (device == NULL || host == NULL)
+    if (device == NULL)
+        status = backend->operations->refuse(backend, row_bytes * rows,
+                                             "scores", error);
+    else if (host == NULL)
         status = aci_platform_fail_memory(error, "scores");
     for (at = 0; at < n_tokens && status == AC_OK; at += rows) {
         size_t n = n_tokens - at < rows ? n_tokens - at : rows;

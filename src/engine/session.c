@@ -6,6 +6,7 @@
  * computed all of it, so an answer never depends on what the session held
  * before. */
 #include <math.h>
+#include <stdio.h>
 #include <string.h>
 
 #include "engine/engine_internal.h"
@@ -39,6 +40,7 @@ static ac_status make_cache(aci_session *session, ac_error *error)
     aci_backend *backend = session->engine->backend;
     cache_sizes sizes = measure_cache(session);
     size_t layer = 2 * (sizes.values + sizes.scales);
+    char what[48];
     uint8_t *at;
     int32_t l;
 
@@ -46,11 +48,12 @@ static ac_status make_cache(aci_session *session, ac_error *error)
         session->engine->memory, (size_t)shape->n_layer, sizeof(aci_kv));
     session->kv_block = backend->operations->allocate(
         backend, layer * (size_t)shape->n_layer);
-    if (session->kv == NULL || session->kv_block == NULL)
-        return aci_platform_fail(
-            error, AC_E_NO_MEMORY,
-            "out of memory for a cache of %u tokens (%zu bytes)",
-            session->n_context, layer * (size_t)shape->n_layer);
+    if (session->kv == NULL || session->kv_block == NULL) {
+        snprintf(what, sizeof what, "a cache of %u tokens",
+                 session->n_context);
+        return backend->operations->refuse(
+            backend, layer * (size_t)shape->n_layer, what, error);
+    }
     at = session->kv_block;
     for (l = 0; l < shape->n_layer; l++, at += layer) {
         aci_kv *kv = &session->kv[l];
@@ -109,8 +112,11 @@ static ac_status make_buffers(aci_session *session, ac_error *error)
         engine->backend, n_logits * sizeof(float));
     session->logits = aci_platform_alloc_array(engine->memory, n_logits,
                                                sizeof(float));
-    if (!session->tokens || !session->token_variant ||
-        !session->device_logits || !session->logits)
+    if (!session->device_logits)
+        return engine->backend->operations->refuse(
+            engine->backend, n_logits * sizeof(float), "a session's logits",
+            error);
+    if (!session->tokens || !session->token_variant || !session->logits)
         return aci_platform_fail_memory(error, "the session");
     status = aci_engine_sampler_open(&session->sampler, engine->memory,
                                      engine->model->shape.n_vocab, error);

@@ -193,6 +193,15 @@ typedef struct aci_backend_operations {
 
     ac_status (*synchronize)(aci_backend *backend, ac_error *error);
     void (*close)(aci_backend *backend);
+
+    /* Says why `allocate` answered NULL, with the numbers: AC_E_NO_MEMORY, or
+     * AC_E_DEVICE where the device has failed. `what` it was for. */
+    ac_status (*refuse)(aci_backend *backend, size_t bytes, const char *what,
+                        ac_error *error);
+
+    /* Memory of the device that is taken; 0 on the CPU, whose memory counts
+     * with the rest. */
+    size_t (*used_bytes)(aci_backend *backend);
 } aci_backend_operations;
 
 struct aci_backend {
@@ -215,8 +224,10 @@ ac_status aci_kernels_cpu_open(aci_backend **out, aci_memory *memory,
                                int32_t max_width, ac_error *error);
 
 /* aci_cuda_open: AC_E_DEVICE with the reason where there is no usable GPU or
- * the library was built without CUDA. */
+ * the library was built without CUDA. `most_bytes` of device memory are used
+ * at most, weights, sessions and all; 0: what the device has. */
 ac_status aci_cuda_open(aci_backend **out, aci_memory *memory, int32_t device,
-                        int32_t max_width, ac_error *error);
+                        int32_t max_width, size_t most_bytes,
+                        ac_error *error);
 
 #endif

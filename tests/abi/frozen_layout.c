@@ -70,7 +70,7 @@ AT(ac_error, struct_size, 0);
 AT(ac_error, status, 4);
 AT(ac_error, message, 8);
 
-SIZE(ac_open_options, 104);
+SIZE(ac_open_options, 112);
 AT(ac_open_options, struct_size, 0);
 AT(ac_open_options, n_threads, 4);
 AT(ac_open_options, memory_limit_bytes, 8);
@@ -86,8 +86,9 @@ AT(ac_open_options, allocator_user, 80);
 AT(ac_open_options, ledger_policy, 88);
 AT(ac_open_options, verify_checksums, 92);
 AT(ac_open_options, cpu_level, 96);
+AT(ac_open_options, device_memory_limit_bytes, 104);
 
-SIZE(ac_engine_info, 112);
+SIZE(ac_engine_info, 120);
 AT(ac_engine_info, struct_size, 0);
 AT(ac_engine_info, n_variants, 4);
 AT(ac_engine_info, full_variant, 8);
@@ -108,6 +109,7 @@ AT(ac_engine_info, device, 88);
 AT(ac_engine_info, chat_template, 96);
 AT(ac_engine_info, has_predictor, 104);
 AT(ac_engine_info, is_checkpoint, 108);
+AT(ac_engine_info, device_bytes, 112);
 
 SIZE(ac_variant_info, 96);
 AT(ac_variant_info, struct_size, 0);

@@ -14,7 +14,7 @@ static void open_backends(int32_t max_width)
     ck_assert_int_eq(aci_kernels_cpu_open(&fixture.cpu, &fixture.memory,
                                           fixture.pool, "reference",
                                           max_width, NULL), AC_OK);
-    ck_assert_msg(aci_cuda_open(&fixture.cuda, &fixture.memory, 0, max_width,
+    ck_assert_msg(aci_cuda_open(&fixture.cuda, &fixture.memory, 0, max_width, 0,
                                 &error) == AC_OK, "%s", error.message);
 }
 

@@ -30,7 +30,8 @@ bool run_grid(dim3 grid, dim3 size, size_t bytes,
 static std::recursive_mutex door; /* of every call of the runtime */
 static int n_devices;
 static cudaError_t sticky, last;
-static int fail_in;
+static int fail_in, code;
+static cudaError_t fail_start;
 static size_t n_launches, n_graphs;
 static std::map<const void *, int> shared_allowed;
 
@@ -115,6 +116,10 @@ using namespace emulation;
 cudaError_t cudaGetDeviceCount(int *n)
 {
     ENTER;
+    if (fail_start != cudaSuccess) {
+        last = fail_start;
+        return fail_start;
+    }
     if (n_devices == 0)
         return say(cudaErrorInsufficientDriver); /* leaves *n, as the real */
     *n = n_devices;
@@ -171,6 +176,9 @@ const char *cudaGetErrorString(cudaError_t error)
         return "CUDA driver version is insufficient for CUDA runtime version";
     case cudaErrorNoDevice: return "no CUDA-capable device is detected";
     case cudaErrorInvalidDevice: return "invalid device ordinal";
+    case cudaErrorInitializationError: return "initialization error";
+    case cudaErrorNoKernelImageForDevice:
+        return "no kernel image is available for execution on the device";
     case cudaErrorLaunchFailure: return "unspecified launch failure";
     }
     return "unrecognized error code";
@@ -365,6 +373,16 @@ cudaError_t cudaGraphDestroy(cudaGraph_t graph)
     return say(cudaSuccess);
 }
 
+cudaError_t cudaFuncGetAttributes(cudaFuncAttributes *out, const void *)
+{
+    ENTER;
+    if (code == EMULATION_HAS_NO_CODE)
+        return say(cudaErrorNoKernelImageForDevice);
+    out->binaryVersion = 90;
+    out->ptxVersion = code == EMULATION_HAS_PTX ? 80 : 90;
+    return say(cudaSuccess);
+}
+
 cudaError_t cudaFuncSetAttribute(const void *kernel, cudaFuncAttribute,
                                  int value)
 {
@@ -380,10 +398,14 @@ void emulation_plug(int n)
     ENTER;
     n_devices = n;
     sticky = last = cudaSuccess;
-    fail_in = 0;
+    fail_in = code = 0;
+    fail_start = cudaSuccess;
 }
 
+int emulation_is_on(void) { return 1; }
 void emulation_limit(size_t bytes) { emulated_memory::set_limit(bytes); }
+void emulation_code(int what) { code = what; }
+void emulation_fail_start(cudaError_t error) { fail_start = error; }
 void emulation_fail_launch(int n) { fail_in = n; }
 size_t emulation_launches(void) { return n_launches; }
 size_t emulation_graph_launches(void) { return n_graphs; }

@@ -18,9 +18,11 @@ typedef enum cudaError {
     cudaSuccess = 0,
     cudaErrorInvalidValue = 1,
     cudaErrorMemoryAllocation = 2,
+    cudaErrorInitializationError = 3,
     cudaErrorInsufficientDriver = 35,
     cudaErrorNoDevice = 100,
     cudaErrorInvalidDevice = 101,
+    cudaErrorNoKernelImageForDevice = 209,
     cudaErrorLaunchFailure = 719
 } cudaError_t;
 
@@ -83,13 +85,29 @@ cudaError_t cudaGraphInstantiate(cudaGraphExec_t *out, cudaGraph_t graph,
 cudaError_t cudaGraphLaunch(cudaGraphExec_t graph, cudaStream_t stream);
 cudaError_t cudaGraphExecDestroy(cudaGraphExec_t graph);
 cudaError_t cudaGraphDestroy(cudaGraph_t graph);
+/* What the code asks of a kernel; the real struct has more fields. */
+struct cudaFuncAttributes { int binaryVersion, ptxVersion; };
+cudaError_t cudaFuncGetAttributes(struct cudaFuncAttributes *out,
+                                  const void *kernel);
 cudaError_t cudaFuncSetAttribute(const void *kernel,
                                  enum cudaFuncAttribute attribute, int value);
 
 /* ---- for the tests ------------------------------------------------------- */
 
+/* 0 in the runner for a real device, where all of these do nothing. */
+int emulation_is_on(void);
+
 /* How many devices there are; 0 at the start: as on a machine without one. */
 void emulation_plug(int n_devices);
+
+/* Whether the driver finds code for the device: as it is at the start, none at
+ * all, or PTX of an older generation that it compiles. */
+enum { EMULATION_HAS_CODE, EMULATION_HAS_NO_CODE, EMULATION_HAS_PTX };
+void emulation_code(int what);
+
+/* Asking for the devices fails with this, as where a driver does not start;
+ * cudaSuccess: it does not. */
+void emulation_fail_start(cudaError_t error);
 
 /* The order in which threads run; 0: by their number. */
 void emulation_order(unsigned seed);

@@ -506,6 +506,20 @@ static ac_status attend(aci_backend *backend, float *out, const float *q,
 
 /* ---- memory -------------------------------------------------------------- */
 
+static ac_status refuse(aci_backend *backend, size_t bytes, const char *what,
+                        ac_error *error)
+{
+    (void)backend;
+    return aci_platform_fail(error, AC_E_NO_MEMORY,
+                             "out of memory for %s (%zu bytes)", what, bytes);
+}
+
+static size_t used_bytes(aci_backend *backend)
+{
+    (void)backend;
+    return 0;
+}
+
 static void *allocate(aci_backend *backend, size_t bytes)
 {
     return aci_platform_alloc(backend->memory, bytes);
@@ -570,7 +584,7 @@ static const aci_backend_operations operations = {
     begin_step, end_step,
     embed,   norm,          project,  gate,     activate,
     rotate_append, attend,  allocate, release,  copy,
-    copy,    adopt,         synchronize, close_backend
+    copy,    adopt,         synchronize, close_backend, refuse, used_bytes
 };
 
 /* Untouched pages cost nothing, so everything is sized for the largest call. */
