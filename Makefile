@@ -79,7 +79,8 @@ CUDA_ARCHS ?= 80 89 90a
 NVCC_FLAGS := -std=c++17 -O2 -fmad=false -I. -Iinclude -Isrc \
     $(foreach a,$(CUDA_ARCHS),-gencode arch=compute_$(a),code=sm_$(a)) \
     -gencode arch=compute_80,code=compute_80 -Xcompiler \
-    -fPIC,-fvisibility=hidden,-fno-exceptions,-fno-rtti,-fno-threadsafe-statics
+    -fPIC,-fvisibility=hidden,-fno-exceptions,-fno-rtti,-fno-threadsafe-statics \
+    -Xptxas -v
 CLI     := $(wildcard src/programs/cli/*.c)
 
 STATIC  := $(BUILD)/libagentcompress.a
@@ -100,9 +101,14 @@ BENCH_SUPPORT := $(filter-out tests/bench/bench_%,$(wildcard tests/bench/*.c))
 SCRIPTS      := $(sort $(wildcard tests/programs/*.sh tests/abi/*.sh))
 LINTS        := $(sort $(wildcard tests/lint/*.sh))
 RUNNER       := $(BUILD)/tests/run
+# The suites that a real device runs too: all but those that break it.
+CUDA_SUITES  := $(filter-out test_cuda_memory test_cuda_device,$(notdir \
+                  $(patsubst %.c,%,$(wildcard tests/cuda/test_*.c))))
+CUDA_RUNNER  := $(BUILD)/tests/run_cuda
 
 .PHONY: all demo check check-now install uninstall deps lint abi-check \
-        abi-accept workflows-accept sanitize tsan valgrind fuzz bench-compare clean help FORCE
+        abi-accept workflows-accept sanitize tsan valgrind fuzz bench-compare cuda-budgets cuda-budgets-accept \
+        gpu-check gpu-pack clean help FORCE
 .SECONDARY:
 .DELETE_ON_ERROR:
 $(if $(Q),.SILENT: install uninstall)
@@ -126,10 +132,17 @@ $(BUILD)/%.o: %.c $(BUILD)/flags
 	$(Q)$(COMPILE) $(if $(WERROR),-Werror) $(call isa,$(basename $<)) \
 	    -MMD -MP -c -o $@ $<
 
-$(BUILD)/%.o: %.cu $(BUILD)/flags
+$(BUILD)/nvcc_flags: FORCE
+	@mkdir -p $(@D)
+	@echo '$(NVCC) $(NVCC_FLAGS)' > $@.new; $(keep)
+
+# What ptxas says of registers and spills is kept for tests/cuda/budgets.sh.
+$(BUILD)/%.o: %.cu $(BUILD)/nvcc_flags
 	@mkdir -p $(@D)
 	$(call say,NVCC,$<)
-	$(Q)$(NVCC) $(NVCC_FLAGS) -MMD -MP -c -o $@ $<
+	$(Q)$(NVCC) $(NVCC_FLAGS) -MMD -MP -c -o $@ $< \
+	    2> $(@:.o=.ptxas) || { cat $(@:.o=.ptxas) >&2; exit 1; }
+	@grep -vE '^ptxas info|bytes stack frame' $(@:.o=.ptxas) >&2 || true
 
 $(CUDA_HOST:%.c=$(BUILD)/%.o): OUR_CPPFLAGS += -I. -isystem $(CUDA_HOME)/include
 
@@ -207,7 +220,7 @@ check: deps ## every test; SUITE=test_memory for one suite
 check-now: $(RUNNER) $(if $(SUITE),,all)
 ifeq ($(SUITE),)
 	@for script in $(SCRIPTS); do BUILD='$(BUILD)' CC='$(CC)' MODE='$(MODE)' \
-	    MAKE='$(MAKE)' PKG_CONFIG='$(PKG_CONFIG)' sh $$script || exit 1; done
+	    MAKE='$(MAKE)' NVCC='$(NVCC)' PKG_CONFIG='$(PKG_CONFIG)' sh $$script || exit 1; done
 endif
 	$(Q)$(if $(SUITE),CK_RUN_SUITE=$(SUITE)) $(RUNNER)
 
@@ -259,6 +272,38 @@ $(RUNNER): $(TEST_OBJECTS) $(EMULATED) $(STATIC)
 	$(Q)$(CXX) $(CFLAGS) $(MODE_$(MODE)) $(LDFLAGS) -o $@ $(TEST_OBJECTS) \
 	    $(EMULATED) $(STATIC) $(CHECK_LIBS) $(LIBS)
 
+# The CUDA suites on a real device: the same tests without the emulation.
+$(BUILD)/tests/cuda/real/suites.inc: FORCE
+	@mkdir -p $(@D)
+	@for s in $(CUDA_SUITES); do echo "SUITE($$s)"; done > $@.new; $(keep)
+
+$(BUILD)/tests/cuda/real/run.o: tests/run.c $(BUILD)/tests/cuda/real/suites.inc
+	$(Q)$(COMPILE) -iquote $(@D) -MMD -MP -c -o $@ $<
+
+$(CUDA_RUNNER): $(BUILD)/tests/cuda/real/run.o $(BUILD)/tests/cuda/real/real_device.o \
+    $(CUDA_SUITES:%=$(BUILD)/tests/cuda/%.o) \
+    $(TEST_SUPPORT:%.c=$(BUILD)/%.o) $(STATIC)
+	$(call say,LD,$@)
+	$(Q)$(CC) $(CFLAGS) $(MODE_$(MODE)) $(LDFLAGS) -o $@ $(filter %.o,$^) \
+	    $(STATIC) $(CHECK_LIBS) $(LIBS) $(CUDA_LIBS)
+
+# Everything `gpu-check` runs, with the libraries that it needs, in one folder:
+# for a machine with a GPU that cannot build.
+GPU_PACK := build/gpu_pack
+GPU_PROGRAMS := $(PROGRAM) $(CUDA_RUNNER) $(BUILD)/tests/bench/bench_cuda
+
+gpu-pack: $(GPU_PROGRAMS) ## what gpu-check needs, built here, to be carried
+	@rm -rf $(GPU_PACK) && mkdir -p $(GPU_PACK)/lib
+	@cp $(GPU_PROGRAMS) $(GPU_PACK) && strip $(GPU_PACK)/* 2>/dev/null || true
+	@for one in $(GPU_PROGRAMS); do ldd $$one; done | awk '$$2 == "=>" && \
+	    $$3 ~ /^\// && $$1 !~ /^(libc|libm|libdl|librt|libpthread)\.so/ \
+	    { print $$3 }' | sort -u | xargs -I{} cp -L {} $(GPU_PACK)/lib
+	@du -sh $(GPU_PACK)
+
+gpu-check: $(if $(NVCC),$(shell $(PKG_CONFIG) --exists $(PACKAGES) check \
+    2>/dev/null && echo $(GPU_PROGRAMS))) ## everything on a real GPU, 8 minutes
+	@BUILD='$(BUILD)' sh tests/cuda/gpu_check.sh
+
 # AddressSanitizer and UBSan over the unit tests; ThreadSanitizer likewise.
 sanitize: ## unit tests under ASan and UBSan
 	$(Q)$(MAKE) --no-print-directory MODE=asan build/asan/tests/run
@@ -301,6 +346,9 @@ bench-compare: ## BENCH=cpu BASE=main: before and after, in turns
 	$(Q)sh tests/bench/compare.sh $(BENCH) $(BASE)
 
 BENCH_OBJECTS := $(BENCH_SUPPORT:%.c=$(BUILD)/%.o)
+# the one that needs a GPU, and nvcc to be built
+$(BUILD)/tests/bench/bench_cuda: $(BUILD)/tests/bench/roofs_cuda.o
+$(BUILD)/tests/bench/bench_cuda.o: OUR_CPPFLAGS += -isystem $(CUDA_HOME)/include
 $(BUILD)/tests/bench/bench_%: $(BUILD)/tests/bench/bench_%.o \
                               $(BENCH_OBJECTS) $(STATIC)
 	$(Q)$(CC) $(CFLAGS) $(MODE_$(MODE)) $(LDFLAGS) -o $@ $^ $(LIBS) \
@@ -324,6 +372,12 @@ workflows-accept: $(PROGRAM) ## store the SHA-256 of today's workflows
 	        sed "s/-$$/$$split/" || exit 1; \
 	done > tests/golden/workflows.sha256
 	@cat tests/golden/workflows.sha256
+
+cuda-budgets: $(SHARED) ## registers, spills and shared memory of each kernel
+	@BUILD='$(BUILD)' NVCC='$(NVCC)' sh tests/cuda/budgets.sh show
+
+cuda-budgets-accept: $(SHARED) ## today's are what kernels may use
+	@BUILD='$(BUILD)' NVCC='$(NVCC)' sh tests/cuda/budgets.sh accept
 
 clean: ## remove build/
 	rm -rf build

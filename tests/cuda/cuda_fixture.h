@@ -1,5 +1,5 @@
 /* cuda_fixture.h - what the tests of cuda/ share: a CUDA backend, emulated or
- * (AC_TEST_CUDA=1, the runner of `make gpu-check`) real, beside the CPU's
+ * (in the runner of `make gpu-check`) real, beside the CPU's
  * reference, and copies between them. Failures end the test. */
 #ifndef TESTS_CUDA_CUDA_FIXTURE_H
 #define TESTS_CUDA_CUDA_FIXTURE_H

@@ -134,7 +134,8 @@ START_TEST(token_by_token_has_the_bits_of_all_at_once)
         free(a);
         free(b);
     }
-    ck_assert_uint_ge(emulation_graph_launches() - replayed, 3 * 14);
+    if (emulation_is_on())
+        ck_assert_uint_ge(emulation_graph_launches() - replayed, 3 * 14);
     aci_engine_close(cuda);
 }
 END_TEST

@@ -1,0 +1,413 @@
+/* bench_cuda.c - the products of the CUDA backend against what the device can
+ * do at best and against cuBLAS, all measured in this run.
+ *
+ *     make bench-cuda ARGS="[--device N] [--out FILE] [--against FILE]"
+ *
+ * Weights are random and lie in as many copies as make four times the L2
+ * cache, taken in turns. A figure is the median of RUNS, each many calls
+ * between two waits. --against compares with figures kept before and fails
+ * where a kernel is over 5 % slower. Exit code 77: there is no GPU. */
+#include <cuda_runtime_api.h>
+#include <jansson.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "kernels/backend.h"
+#include "platform/clock.h"
+#include "roofs_cuda.h"
+#include "vendor_products.h"
+
+enum { RUNS = 7, LONGEST = 14336, MOST_ROWS = 512, GROUP = 128 };
+enum { BLOCK_BYTES = 1 << 29 };
+
+typedef struct bench {
+    aci_memory memory;
+    aci_backend *backend;
+    vendor_products *vendor;
+    cudaStream_t stream;
+    size_t cache_bytes;
+    int n_processors;
+    uint8_t *host;           /* BLOCK_BYTES of random weights */
+    uint16_t *scales;
+    float *x, *out;          /* device */
+    uint16_t *vendor_block;  /* device, BLOCK_BYTES of random bfloat16 */
+    uint16_t *vendor_x, *vendor_out;
+    double read_roof, copy_roof, int8_roof, vendor_roof; /* GB/s, TOP/s */
+    json_t *rows;
+} bench;
+
+static void die(const char *what, const char *why)
+{
+    fprintf(stderr, "%s: %s\n", what, why);
+    exit(1);
+}
+
+static void need(cudaError_t result, const char *what)
+{
+    if (result != cudaSuccess)
+        die(what, cudaGetErrorString(result));
+}
+
+static int by_value(const void *a, const void *b)
+{
+    double x = *(const double *)a, y = *(const double *)b;
+
+    return (x > y) - (x < y);
+}
+
+/* Median seconds of one call of work(i). */
+typedef void work_call(bench *b, int i, void *user);
+static double measure(bench *b, work_call *work, void *user)
+{
+    double seconds[RUNS];
+    int run, i, n = 8;
+
+    for (run = -1; run < RUNS; run++) {
+        uint64_t began;
+        double took;
+
+        need(cudaDeviceSynchronize(), "waiting");
+        began = aci_platform_monotonic_nanoseconds();
+        for (i = 0; i < n; i++)
+            work(b, i, user);
+        need(cudaDeviceSynchronize(), "waiting");
+        took = (double)(aci_platform_monotonic_nanoseconds() - began) * 1e-9;
+        if (run >= 0)
+            seconds[run] = took / n;
+        else /* the first warms up, and says how many make 5 ms */
+            n = took / n > 0.0 ? (int)(0.005 * n / took) + 4 : 1000;
+        n = n > 2000 ? 2000 : n;
+    }
+    qsort(seconds, RUNS, sizeof *seconds, by_value);
+    return seconds[RUNS / 2];
+}
+
+/* ---- roofs --------------------------------------------------------------- */
+
+static void do_read(bench *b, int i, void *user)
+{
+    (void)i;
+    (void)user;
+    if (roof_cuda_read(b->vendor_block, BLOCK_BYTES, 4 * b->n_processors,
+                       b->stream) != 0)
+        die("reading", "did not start");
+}
+
+static void do_copy(bench *b, int i, void *user)
+{
+    (void)i;
+    (void)user;
+    need(cudaMemcpyAsync((char *)b->vendor_block + BLOCK_BYTES / 2,
+                         b->vendor_block, BLOCK_BYTES / 2,
+                         cudaMemcpyDeviceToDevice, b->stream), "copying");
+}
+
+static void do_int8(bench *b, int i, void *user)
+{
+    (void)i;
+    if (roof_cuda_int8(4096, 4 * b->n_processors, user, b->vendor_out,
+                       b->stream) != 0)
+        die("multiplying", "did not start");
+}
+
+static void do_vendor_square(bench *b, int i, void *user)
+{
+    (void)i;
+    (void)user;
+    if (vendor_products_run(b->vendor, b->stream, b->vendor_block +
+                            2 * 8192 * 8192, b->vendor_block +
+                            8192 * 8192, b->vendor_block, 8192, 8192,
+                            8192) != 0)
+        die("cuBLAS", "a product failed");
+}
+
+static void measure_roofs(bench *b)
+{
+    double operations = 0.0;
+
+    b->read_roof = BLOCK_BYTES / measure(b, do_read, NULL) * 1e-9;
+    b->int8_roof = 1.0 / measure(b, do_int8, &operations);
+    b->int8_roof *= operations * 1e-12;
+    if (b->vendor != NULL)
+        b->vendor_roof = 2.0 * 8192 * 8192 * 8192 /
+                         measure(b, do_vendor_square, NULL) * 1e-12;
+    b->copy_roof = BLOCK_BYTES / measure(b, do_copy, NULL) * 1e-9;
+    printf("roofs: read %.0f GB/s, copy %.0f GB/s (read and written), "
+           "int8 %.0f TOP/s (mma.sync), bf16 %.0f TFLOP/s (cuBLAS)\n",
+           b->read_roof, b->copy_roof, b->int8_roof, b->vendor_roof);
+}
+
+/* ---- products ------------------------------------------------------------ */
+
+typedef struct problem {
+    const char *name;
+    int n_out, n_in, weight_bits, activation_bits, n_rows;
+    int n_copies;
+    aci_matrix *copies;
+} problem;
+
+static void do_product(bench *b, int i, void *user)
+{
+    problem *p = user;
+    aci_product product = { { &p->copies[i % p->n_copies], NULL,
+                              p->weight_bits, p->activation_bits },
+                            b->out, (size_t)p->n_out, 0 };
+    ac_error error = AC_ERROR_INIT;
+
+    if (b->backend->operations->project(b->backend, &product, 1, b->x,
+                                        (size_t)p->n_in, NULL, 0.0f,
+                                        p->n_rows, &error) != AC_OK)
+        die(p->name, error.message);
+}
+
+static void do_vendor(bench *b, int i, void *user)
+{
+    problem *p = user;
+    size_t n = (size_t)p->n_out * (size_t)p->n_in;
+    size_t copies = BLOCK_BYTES / 2 / n;
+
+    if (vendor_products_run(b->vendor, b->stream, b->vendor_out, b->vendor_x,
+                            b->vendor_block + (size_t)i % copies * n,
+                            p->n_rows, p->n_out, p->n_in) != 0)
+        die(p->name, "cuBLAS failed");
+}
+
+/* Copies at different places of the random block, each adopted by itself. */
+static void make_copies(bench *b, problem *p)
+{
+    aci_matrix m = { 0 };
+    size_t nibbles, bytes, i;
+    ac_error error = AC_ERROR_INIT;
+
+    m.n_out = p->n_out;
+    m.n_in = m.n_in_padded = m.n_in_stored = p->n_in;
+    m.n_strip = (p->n_out + ACI_STRIP_ROWS - 1) / ACI_STRIP_ROWS;
+    m.group = GROUP;
+    m.ratio = 14;
+    m.scales = b->scales;
+    nibbles = aci_matrix_nibble_bytes(&m);
+    bytes = nibbles * (size_t)p->weight_bits / 4;
+    p->n_copies = (int)(4 * b->cache_bytes / bytes) + 2;
+    while ((size_t)p->n_copies * bytes > BLOCK_BYTES)
+        p->n_copies--;
+    p->copies = calloc((size_t)p->n_copies, sizeof m);
+    if (p->copies == NULL)
+        die(p->name, "no memory");
+    for (i = 0; i < (size_t)p->n_copies; i++) {
+        const uint8_t *at = b->host + i * bytes;
+
+        m.plane_a = at;
+        m.plane_b = p->weight_bits > 4 ? at + nibbles : NULL;
+        m.plane_c = p->weight_bits > 8 ? at + 2 * nibbles : NULL;
+        p->copies[i] = m;
+        if (b->backend->operations->adopt(b->backend, &p->copies[i],
+                                          &error) != AC_OK)
+            die(p->name, error.message);
+    }
+}
+
+static void report(bench *b, const problem *p, double seconds, double vendor)
+{
+    double n = (double)p->n_out * p->n_in;
+    double gigabytes = n * p->weight_bits / 8 / seconds * 1e-9;
+    double tera = 2.0 * n * p->n_rows / seconds * 1e-12;
+    double share_read = gigabytes / b->read_roof;
+    double share_int8 = tera * (p->activation_bits / 8) *
+                        (p->weight_bits == 16 ? 1.5 : 1.0) / b->int8_roof;
+    int by_bytes = share_read > share_int8;
+
+    printf("%-6s %5dx%-5d w%-2d a%-2d %4d %9.1f us %7.0f GB/s %7.1f TOP/s "
+           "%4.0f%% of %s", p->name, p->n_out, p->n_in, p->weight_bits,
+           p->activation_bits, p->n_rows, seconds * 1e6, gigabytes, tera,
+           100.0 * (by_bytes ? share_read : share_int8),
+           by_bytes ? "read" : "int8");
+    printf(vendor > 0.0 ? " %6.2f x cuBLAS\n" : "\n", vendor / seconds);
+    json_array_append_new(b->rows, json_pack(
+        "{s:s, s:i, s:i, s:i, s:i, s:i, s:f, s:f, s:f, s:f, s:f, s:f}",
+        "kernel", p->name, "n_out", p->n_out, "n_in", p->n_in, "weight_bits",
+        p->weight_bits, "activation_bits", p->activation_bits, "rows",
+        p->n_rows, "microseconds", seconds * 1e6, "gigabytes_per_second",
+        gigabytes, "tera_operations_per_second", tera, "share_of_read",
+        share_read, "share_of_int8", share_int8, "over_cublas",
+        vendor / seconds));
+}
+
+static void measure_products(bench *b)
+{
+    static const int shapes[][2] = { { 4096, 4096 }, { 14336, 4096 },
+                                     { 4096, 14336 } };
+    static const int bits[][2] = { { 4, 8 }, { 8, 8 }, { 8, 16 },
+                                   { 16, 16 } };
+    static const int rows[] = { 1, 2, 4, 8, 16, 64, 256, 512 };
+    size_t s, w, r;
+
+    for (s = 0; s < sizeof shapes / sizeof *shapes; s++)
+        for (w = 0; w < sizeof bits / sizeof *bits; w++) {
+            problem p = { "few", shapes[s][0], shapes[s][1], bits[w][0],
+                          bits[w][1], 0, 0, NULL };
+
+            make_copies(b, &p);
+            for (r = 0; r < sizeof rows / sizeof *rows; r++) {
+                double vendor = 0.0;
+
+                p.n_rows = rows[r];
+                p.name = rows[r] <= 8 ? "few" : "many";
+                if (b->vendor != NULL)
+                    vendor = measure(b, do_vendor, &p);
+                report(b, &p, measure(b, do_product, &p), vendor);
+            }
+            free(p.copies);
+        }
+}
+
+/* ---- what was kept before ------------------------------------------------ */
+
+static int same(const json_t *a, const json_t *b, const char *key)
+{
+    return json_equal(json_object_get(a, key), json_object_get(b, key));
+}
+
+static int compare(const bench *b, const char *path)
+{
+    static const char *const keys[] = { "n_out", "n_in", "weight_bits",
+                                        "activation_bits", "rows" };
+    json_t *old = json_load_file(path, 0, NULL);
+    const json_t *before = json_object_get(json_object_get(old, "measured"),
+                                           "products");
+    size_t i, j, k;
+    int n_slower = 0;
+
+    if (old == NULL) {
+        printf("nothing kept in %s to compare with\n", path);
+        return 0;
+    }
+    for (i = 0; i < json_array_size(b->rows); i++)
+        for (j = 0; j < json_array_size(before); j++) {
+            const json_t *now = json_array_get(b->rows, i);
+            const json_t *then = json_array_get(before, j);
+            double ratio;
+
+            for (k = 0; k < 5 && same(now, then, keys[k]); k++)
+                continue;
+            if (k < 5)
+                continue;
+            ratio = json_number_value(json_object_get(now, "microseconds")) /
+                    json_number_value(json_object_get(then, "microseconds"));
+            if (ratio > 1.05 || ratio < 0.95)
+                printf("%.2f x the time kept: %s\n", ratio,
+                       json_dumps(now, JSON_COMPACT));
+            n_slower += ratio > 1.05;
+        }
+    json_decref(old);
+    return n_slower;
+}
+
+/* ---- setting up ---------------------------------------------------------- */
+
+static void fill(bench *b)
+{
+    uint32_t seed = 1;
+    uint32_t *words;
+    size_t i;
+
+    b->host = malloc(BLOCK_BYTES);
+    b->scales = malloc(LONGEST * (size_t)LONGEST / GROUP * sizeof(uint16_t));
+    if (b->host == NULL || b->scales == NULL)
+        die("the host", "no memory");
+    for (i = 0; i < LONGEST * (size_t)LONGEST / GROUP; i++)
+        b->scales[i] = 0x1C00; /* 2^-8 */
+    /* random bfloat16 near 1 for cuBLAS, from the same random words */
+    words = (uint32_t *)(void *)b->host;
+    for (i = 0; i < BLOCK_BYTES / 4; i++) {
+        seed = seed * 1664525u + 1013904223u;
+        words[i] = ((seed ^ seed >> 15) & 0x807F807Fu) | 0x3F003F00u;
+    }
+    need(cudaMemcpy(b->vendor_block, words, BLOCK_BYTES,
+                    cudaMemcpyHostToDevice), "copying");
+    need(cudaMemcpy(b->vendor_x, words, MOST_ROWS * LONGEST * 2,
+                    cudaMemcpyHostToDevice), "copying");
+    for (i = 0; i < MOST_ROWS * LONGEST; i++)
+        ((float *)(void *)words)[i] = (float)(i * 2654435761u % 2001) /
+                                      1000.0f - 1.0f;
+    need(cudaMemcpy(b->x, words, MOST_ROWS * LONGEST * sizeof(float),
+                    cudaMemcpyHostToDevice), "copying");
+    for (i = 0; i < BLOCK_BYTES / 4; i++) {
+        seed = seed * 1664525u + 1013904223u;
+        words[i] = seed ^ seed >> 15;
+    }
+}
+
+static void set_up(bench *b, int device)
+{
+    struct cudaDeviceProp properties;
+    size_t n = (size_t)MOST_ROWS * LONGEST;
+    ac_error error = AC_ERROR_INIT;
+    char why[256] = "";
+
+    aci_platform_memory_init(&b->memory);
+    if (aci_cuda_open(&b->backend, &b->memory, device, LONGEST, 0, &error) !=
+        AC_OK) {
+        printf("SKIP bench_cuda: %s\n", error.message);
+        exit(77);
+    }
+    need(cudaGetDeviceProperties(&properties, device), "asking the device");
+    b->cache_bytes = (size_t)properties.l2CacheSize;
+    b->n_processors = properties.multiProcessorCount;
+    need(cudaStreamCreate(&b->stream), "a stream");
+    need(cudaMalloc((void **)&b->x, n * 4), "memory");
+    need(cudaMalloc((void **)&b->out, n * 4), "memory");
+    need(cudaMalloc((void **)&b->vendor_x, n * 2), "memory");
+    need(cudaMalloc((void **)&b->vendor_out, n * 2), "memory");
+    need(cudaMalloc((void **)&b->vendor_block, BLOCK_BYTES), "memory");
+    b->vendor = vendor_products_open(why, sizeof why);
+    b->rows = json_array();
+    printf("%s, %d multiprocessors, %zu MB of L2; cuBLAS: ",
+           b->backend->description, b->n_processors, b->cache_bytes >> 20);
+    if (b->vendor != NULL)
+        printf("%d\n", vendor_products_version(b->vendor));
+    else
+        printf("none (%s)\n", why);
+    fill(b);
+}
+
+static void write_out(bench *b, const char *path)
+{
+    json_t *all = json_pack(
+        "{s:s, s:f, s:f, s:f, s:f, s:O}", "device", b->backend->description,
+        "read_gigabytes_per_second", b->read_roof,
+        "copy_gigabytes_per_second", b->copy_roof,
+        "int8_tera_operations_per_second", b->int8_roof,
+        "cublas_bf16_teraflops", b->vendor_roof, "products", b->rows);
+
+    if (all == NULL || json_dump_file(all, path, JSON_INDENT(1) |
+                                      JSON_REAL_PRECISION(5)) != 0)
+        die(path, "could not be written");
+    json_decref(all);
+}
+
+int main(int n, char **arguments)
+{
+    static bench b;
+    const char *out = NULL, *against = NULL;
+    int device = 0, i, n_slower = 0;
+
+    for (i = 1; i + 1 < n; i += 2) {
+        if (strcmp(arguments[i], "--device") == 0)
+            device = atoi(arguments[i + 1]);
+        else if (strcmp(arguments[i], "--out") == 0)
+            out = arguments[i + 1];
+        else if (strcmp(arguments[i], "--against") == 0)
+            against = arguments[i + 1];
+    }
+    set_up(&b, device);
+    measure_roofs(&b);
+    measure_products(&b);
+    if (against != NULL)
+        n_slower = compare(&b, against);
+    if (out != NULL)
+        write_out(&b, out);
+    vendor_products_close(b.vendor);
+    b.backend->operations->close(b.backend);
+    return n_slower > 0;
+}
