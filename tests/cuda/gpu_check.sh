@@ -72,7 +72,7 @@ say determinism
 code=0
 for run in 1 2 3; do
     for variant in int4 int8 full; do
-        timeout 60 "$program" generate $zoo --device cuda:0 \
+        timeout 60 "$program" run $zoo --device cuda:0 \
             --variant $variant --max-tokens 48 --seed 5 \
             --temperature 0.8 'Format this reference in APA style.' \
             2>> "$work/log" || code=$?
@@ -106,7 +106,8 @@ say 'models against the CPU: perplexity of one text'
 data=${AC_TEST_DATA:-../shared/data}
 printf '%s' 'Once upon a time there was a little dog. It liked to play in the
 park with its friend, a cat. One day they found a big red ball.' > "$work/text"
-for model in $zoo "$data/tinystories-656k" "$data/stories260k.gguf"; do
+for model in $zoo "$data/models/tinystories-656k" \
+    "$data/models/stories260k/stories260k-f32.gguf"; do
     [ -e "$model" ] || { echo "  no $model"; continue; }
     for on in cpu cuda:0; do
         timeout 60 "$program" perplexity "$model" "$work/text" --device $on \
