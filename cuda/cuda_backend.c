@@ -626,7 +626,8 @@ static ac_status end_step(aci_backend *backend, int32_t succeeded,
 static void give_device_back(cuda_backend *cuda)
 {
     cudaSetDevice(cuda->device);
-    aci_cuda_graphs_forget(&cuda->graphs, NULL);
+    if (cuda->graphs.lock != NULL)
+        aci_cuda_graphs_forget(&cuda->graphs, NULL);
     if (cuda->stream != NULL && cuda->failed == cudaSuccess)
         cudaStreamSynchronize(cuda->stream);
     aci_cuda_memory_empty(&cuda->memory);
@@ -644,6 +645,7 @@ static void close_backend(aci_backend *backend)
     if (getpid() == cuda->process)
         give_device_back(cuda);
     aci_cuda_memory_close(&cuda->memory);
+    aci_platform_mutex_free(cuda->graphs.lock);
     aci_platform_free(backend->memory, cuda->seen_frequencies);
     aci_platform_free(backend->memory, cuda->uploads);
     aci_platform_free(backend->memory, cuda);
@@ -710,6 +712,8 @@ ac_status aci_cuda_open(aci_backend **out, aci_memory *memory, int32_t device,
     memcpy(cuda->base.description, description, sizeof description);
     status = aci_cuda_memory_open(&cuda->memory, memory, device, most_bytes,
                                   error);
+    if (status == AC_OK)
+        status = aci_platform_mutex_create(&cuda->graphs.lock, memory, error);
     if (status == AC_OK)
         status = enter(cuda, error);
     if (status == AC_OK)

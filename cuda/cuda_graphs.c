@@ -37,8 +37,11 @@ cudaGraphExec_t aci_cuda_graphs_find(aci_cuda_graphs *graphs,
                                      const aci_cuda_graph_key *key,
                                      int32_t *worthwhile)
 {
-    int oldest, i = find(graphs, key, &oldest);
+    cudaGraphExec_t graph;
+    int oldest, i;
 
+    aci_platform_lock(graphs->lock);
+    i = find(graphs, key, &oldest);
     *worthwhile = i >= 0;
     if (i < 0) {
         drop(graphs, oldest);
@@ -46,28 +49,35 @@ cudaGraphExec_t aci_cuda_graphs_find(aci_cuda_graphs *graphs,
         i = oldest;
     }
     graphs->all[i].last_use = ++graphs->clock;
-    return graphs->all[i].graph;
+    graph = graphs->all[i].graph;
+    aci_platform_unlock(graphs->lock);
+    return graph;
 }
 
 void aci_cuda_graphs_keep(aci_cuda_graphs *graphs,
                           const aci_cuda_graph_key *key,
                           cudaGraphExec_t graph)
 {
-    int oldest, i = find(graphs, key, &oldest);
+    int oldest, i;
 
+    aci_platform_lock(graphs->lock);
+    i = find(graphs, key, &oldest);
     if (i < 0)
         i = oldest;
     drop(graphs, i);
     graphs->all[i].key = *key;
     graphs->all[i].graph = graph;
     graphs->all[i].last_use = ++graphs->clock;
+    aci_platform_unlock(graphs->lock);
 }
 
 void aci_cuda_graphs_forget(aci_cuda_graphs *graphs, const void *owner)
 {
     int i;
 
+    aci_platform_lock(graphs->lock);
     for (i = 0; i < ACI_CUDA_MAX_GRAPHS; i++)
         if (owner == NULL || graphs->all[i].key.owner == owner)
             drop(graphs, i);
+    aci_platform_unlock(graphs->lock);
 }

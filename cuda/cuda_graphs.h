@@ -27,6 +27,8 @@ typedef struct aci_cuda_graphs {
         uint64_t last_use;     /* 0: free */
     } all[ACI_CUDA_MAX_GRAPHS];
     uint64_t clock;
+    aci_mutex *lock; /* the owner's: a session may close, which forgets, while
+                      * another one's pass looks for its graph */
 } aci_cuda_graphs;
 
 /* The graph of `key`, or NULL; then *worthwhile says whether it was met

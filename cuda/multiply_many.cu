@@ -160,9 +160,16 @@ static __device__ __forceinline__ void end_group(lane_sums<activation_bits, toke
     }
 }
 
+/* Blocks that should fit a multiprocessor: two where the sums leave registers
+ * for it, else one, without which a few registers went to the stack. */
+static constexpr int blocks_wanted(int activation_bits, int group)
+{
+    return activation_bits == 16 || group == 128 ? 1 : 2;
+}
+
 template <int weight_bits, int activation_bits, int group, int tokens>
-static __global__ void __launch_bounds__(THREADS) multiply_many(__grid_constant__ const
-                                                                product_call call)
+static __global__ void __launch_bounds__(THREADS, blocks_wanted(activation_bits, group))
+multiply_many(__grid_constant__ const product_call call)
 {
     typedef stage<activation_bits, group, tokens> of;
     ACI_SHARED(shared);

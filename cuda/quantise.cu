@@ -30,14 +30,15 @@ static __device__ void quantise_group(const quantise_call &call, const float *x,
     const aci_cuda_activations &out = call.out;
     const float limit = out.bits == 8 ? 127.0f : 32512.0f;
     const int32_t first = group * out.group, n = out.group / ACI_WARP;
-    float y[4], top = 0.0f;
+    float y[4], top = 0.0f; /* unrolled, or it would lie on the stack */
     int high_sum = 0, low_sum = 0;
 
-    for (int32_t i = 0; i < n; i++) {
+#pragma unroll
+    for (int32_t i = 0; i < 4; i++) {
         const int32_t k = first + i * ACI_WARP + lane;
 
-        y[i] = k < call.n_in ? x[k] : 0.0f;
-        if (normed && k < call.n_in)
+        y[i] = i < n && k < call.n_in ? x[k] : 0.0f;
+        if (normed && i < n && k < call.n_in)
             y[i] = y[i] * root * call.norm_weight[k];
         top = fmaxf(top, fabsf(y[i]));
     }
@@ -45,7 +46,10 @@ static __device__ void quantise_group(const quantise_call &call, const float *x,
     float factor = top > 0.0f ? limit / top : 0.0f;
     if (!(factor < 3e38f)) /* a group of denormals counts as zero */
         factor = top = 0.0f;
-    for (int32_t i = 0; i < n; i++) {
+#pragma unroll
+    for (int32_t i = 0; i < 4; i++) {
+        if (i >= n)
+            break;
         const size_t at = static_cast<size_t>(row) * static_cast<size_t>(out.n_in_padded) +
                           static_cast<size_t>(first + i * ACI_WARP + lane);
         const int a = static_cast<int>(aci_round_even(y[i] * factor));

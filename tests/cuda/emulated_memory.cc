@@ -68,7 +68,7 @@ void *allocate(size_t bytes)
     in_use += bytes;
     ASAN_UNPOISON_MEMORY_REGION(range + at, bytes);
     let_in();
-    memset(range + at, 0xCD, bytes);
+    memset(range + at, 0xFF, bytes);
     shut_out();
     return range + at;
 }

@@ -144,7 +144,7 @@ static bool prepare_block(dim3 grid, dim3 size, dim3 block, size_t bytes)
     shared = nullptr;
     if (posix_memalign(&shared, 128, bytes > 0 ? bytes : 1) != 0)
         return false;
-    memset(shared, 0xCD, bytes);
+    memset(shared, 0xFF, bytes);
     live = n_threads;
     at_barrier = 0;
     for (warp &w : warps)

@@ -8,7 +8,7 @@
  * Also found: warps whose lanes do not meet in one operation, threads that
  * leave before a barrier others wait at, asynchronous copies used before they
  * were waited for (they are carried out only then), shared memory read before
- * it was written (it holds 0xCD) or beyond its end (under ASan).
+ * it was written (it holds 0xFF) or beyond its end (under ASan).
  *
  * Not modelled: time, memory order between blocks, the L1 cache.
  *
