@@ -36,7 +36,7 @@ typedef struct cuda_backend {
     cudaStream_t queue;      /* the one of the two that operations go to */
     aci_cuda_graphs graphs;
     aci_cuda_graph_key key;  /* of the pass being recorded */
-    cudaError_t failed;      /* why the device is of no use any more */
+    _Atomic cudaError_t failed; /* why the device is of no use any more */
     aci_cuda_memory memory;  /* all that is allocated on the device */
     upload *uploads;
     size_t n_uploads, n_uploads_room;
