@@ -111,7 +111,8 @@ ac_status aci_workshop_ladder_memory(int32_t *out, const aci_ladder_work *work,
 {
     sizes z = sizes_of(work->shape);
     uint64_t limit = work->memory->limit_bytes;
-    int factors = 0, prunes = 0;
+    int targets = aci_workshop_ladder_has_target(ladder);
+    int factors = targets, prunes = targets; /* a target tries both */
     char a[24], b[24], c[24];
     ac_status status = AC_OK;
 
@@ -133,7 +134,7 @@ ac_status aci_workshop_ladder_memory(int32_t *out, const aci_ladder_work *work,
                        limit, error);
     if (status == AC_OK && factors)
         status = check("finding ranks", ranks_bytes(&z), limit, error);
-    if (status == AC_OK && aci_workshop_ladder_has_target(ladder))
+    if (status == AC_OK && targets)
         status = check("measuring what targets are chosen by",
                        targets_bytes(work->shape), limit, error);
     *out = choose_teaching(work, &z);
