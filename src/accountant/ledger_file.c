@@ -188,32 +188,54 @@ static ac_status ask(sqlite3_int64 *out, sqlite3 *file, const char *sql,
     return status;
 }
 
+/* What a file says of itself. */
+typedef struct file_marks {
+    sqlite3_int64 tables, application, version;
+} file_marks;
+
+/* All of one moment: another process may be making the ledger meanwhile, and
+ * half of what it wrote would look like a stranger's file. A savepoint is a
+ * transaction where there is none, and harmless inside one. */
+static ac_status read_marks(file_marks *out, sqlite3 *file, ac_error *error)
+{
+    ac_status status = execute(file, "SAVEPOINT marks", error);
+
+    if (status != AC_OK)
+        return status;
+    status = ask(&out->tables, file, "SELECT count(*) FROM sqlite_master",
+                 error);
+    if (status == AC_OK)
+        status = ask(&out->application, file, "PRAGMA application_id", error);
+    if (status == AC_OK)
+        status = ask(&out->version, file, "PRAGMA user_version", error);
+    if (status == AC_OK)
+        return execute(file, "RELEASE marks", error);
+    sqlite3_exec(file, "RELEASE marks", NULL, NULL, NULL);
+    return status;
+}
+
 /* `*empty`: a file without any table, which may become a ledger. */
 static ac_status recognise(int *empty, sqlite3 *file, ac_error *error)
 {
-    sqlite3_int64 application, version, tables;
-    ac_status status = ask(&tables, file, "SELECT count(*) FROM sqlite_master",
-                           error);
+    file_marks marks;
+    ac_status status = read_marks(&marks, file, error);
 
-    if (status == AC_OK)
-        status = ask(&application, file, "PRAGMA application_id", error);
-    if (status == AC_OK)
-        status = ask(&version, file, "PRAGMA user_version", error);
     if (status != AC_OK)
         return status;
-    *empty = tables == 0 && application == 0 && version == 0;
+    *empty = marks.tables == 0 && marks.application == 0 &&
+             marks.version == 0;
     if (*empty)
         return AC_OK;
-    if (application != ACI_LEDGER_APPLICATION)
+    if (marks.application != ACI_LEDGER_APPLICATION)
         return aci_platform_fail(error, AC_E_FORMAT,
                                  "it is another program's database");
-    if (version > ACI_LEDGER_VERSION)
+    if (marks.version > ACI_LEDGER_VERSION)
         return aci_platform_fail(error, AC_E_UNSUPPORTED,
                                  "its version is %lld, newer than %d",
-                                 (long long)version, ACI_LEDGER_VERSION);
-    if (version < 1)
+                                 (long long)marks.version, ACI_LEDGER_VERSION);
+    if (marks.version < 1)
         return aci_platform_fail(error, AC_E_FORMAT, "its version is %lld",
-                                 (long long)version);
+                                 (long long)marks.version);
     return AC_OK;
 }
 
