@@ -304,11 +304,15 @@ gpu-check: $(if $(NVCC),$(shell $(PKG_CONFIG) --exists $(PACKAGES) check \
     2>/dev/null && echo $(GPU_PROGRAMS))) ## everything on a real GPU, 8 minutes
 	@BUILD='$(BUILD)' sh tests/cuda/gpu_check.sh
 
-# AddressSanitizer and UBSan over the unit tests; ThreadSanitizer likewise.
+# AddressSanitizer and UBSan over the unit tests, two halves side by side;
+# ThreadSanitizer likewise.
 sanitize: ## unit tests under ASan and UBSan
 	$(Q)$(MAKE) --no-print-directory MODE=asan build/asan/tests/run
-	$(Q)ASAN_OPTIONS=allocator_may_return_null=1:detect_leaks=1 \
-	    AC_TEST_QUICK=1 CK_TIMEOUT_MULTIPLIER=10 build/asan/tests/run
+	$(Q)for part in 1 2; do \
+	    ASAN_OPTIONS=allocator_may_return_null=1:detect_leaks=1 \
+	    AC_TEST_QUICK=1 CK_TIMEOUT_MULTIPLIER=10 AC_TEST_PART=$$part/2 \
+	    build/asan/tests/run & pids="$$pids $$!"; done; \
+	for pid in $$pids; do wait $$pid || bad=1; done; [ -z "$$bad" ]
 
 tsan: ## unit tests under ThreadSanitizer
 	$(Q)$(MAKE) --no-print-directory MODE=tsan build/tsan/tests/run
