@@ -120,7 +120,7 @@ ac_status aci_workshop_ladder_memory(int32_t *out, const aci_ladder_work *work,
         const aci_recipe *r = &ladder->recipes[i];
 
         factors |= r->rank < 1.0;
-        prunes |= r->width < 1.0 || r->heads < 1.0 || r->neurons < 1.0;
+        prunes |= aci_workshop_recipe_prunes(r);
     }
     aci_workshop_ladder_note(
         work, AC_LOG_INFO,

@@ -19,12 +19,6 @@ typedef struct curves {
     double *influence;     /* [n_layer, 2] */
 } curves;
 
-static int prunes(const aci_recipe *recipe)
-{
-    return recipe->width < 1.0 || recipe->heads < 1.0 ||
-           recipe->neurons < 1.0;
-}
-
 /* ---- the pass over the layers -------------------------------------------- */
 
 static ac_status open_curves(curves *out, const aci_ladder_work *work,
@@ -513,7 +507,7 @@ ac_status aci_workshop_ladder_plan(aci_ladder_plan *out,
     out->n_layer = work->shape->n_layer;
     for (out->n = 0; out->n < ladder->n; out->n++) {
         out->variants[out->n].recipe = ladder->recipes[out->n];
-        any |= prunes(&ladder->recipes[out->n]);
+        any |= aci_workshop_recipe_prunes(&ladder->recipes[out->n]);
     }
     any |= aci_workshop_ladder_has_target(ladder);
     status = aci_workshop_order_open(&out->order, work->memory, work->shape,
@@ -525,7 +519,7 @@ ac_status aci_workshop_ladder_plan(aci_ladder_plan *out,
     for (int32_t i = 0; status == AC_OK && i < out->n; i++) {
         aci_variant_plan *plan = &out->variants[i];
 
-        if (prunes(&plan->recipe))
+        if (aci_workshop_recipe_prunes(&plan->recipe))
             status = plan_widths(plan, work, &losses, error);
         if (status == AC_OK && plan->recipe.rank < 1.0)
             status = plan_ranks(plan, work, &out->order, error);

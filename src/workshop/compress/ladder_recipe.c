@@ -28,10 +28,15 @@ static const aci_recipe structural[] = {
 
 enum { N_STRUCTURAL = sizeof structural / sizeof structural[0] };
 
-int aci_workshop_recipe_is_structural(const aci_recipe *recipe)
+int aci_workshop_recipe_prunes(const aci_recipe *recipe)
 {
     return recipe->width < 1.0 || recipe->heads < 1.0 ||
-           recipe->neurons < 1.0 || recipe->rank < 1.0 ||
+           recipe->neurons < 1.0;
+}
+
+int aci_workshop_recipe_is_structural(const aci_recipe *recipe)
+{
+    return aci_workshop_recipe_prunes(recipe) || recipe->rank < 1.0 ||
            recipe->target > 0.0;
 }
 

@@ -30,6 +30,9 @@ typedef struct aci_ladder {
     int32_t n;
 } aci_ladder;
 
+/* 1 when the variant keeps a part of its heads or neurons alone. */
+int aci_workshop_recipe_prunes(const aci_recipe *recipe);
+
 /* 1 when the variant needs a plan or tensors of its own. */
 int aci_workshop_recipe_is_structural(const aci_recipe *recipe);
 int aci_workshop_ladder_is_structural(const aci_ladder *ladder);

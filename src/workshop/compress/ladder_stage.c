@@ -78,12 +78,6 @@ static uint64_t plan_key(const aci_ladder_work *work, const aci_ladder *ladder)
 
 /* ---- a plan as bytes ----------------------------------------------------- */
 
-static int prunes(const aci_recipe *recipe)
-{
-    return recipe->width < 1.0 || recipe->heads < 1.0 ||
-           recipe->neurons < 1.0;
-}
-
 static size_t plan_bytes(const aci_ladder_work *work,
                          const aci_ladder *ladder)
 {
@@ -91,7 +85,7 @@ static size_t plan_bytes(const aci_ladder_work *work,
     size_t each = (size_t)s->n_head_kv + (size_t)s->n_ff;
 
     for (int32_t i = 0; i < ladder->n; i++)
-        each += (prunes(&ladder->recipes[i]) ? 2u : 0u) +
+        each += (aci_workshop_recipe_prunes(&ladder->recipes[i]) ? 2u : 0u) +
                 (ladder->recipes[i].rank < 1.0 ? 2u : 0u);
     return each * (size_t)s->n_layer * sizeof(int32_t) +
            (aci_workshop_ladder_has_target(ladder)
@@ -127,7 +121,7 @@ static void move_plan(cursor *c, aci_ladder_plan *plan,
     for (int32_t i = 0; i < plan->n; i++) {
         aci_variant_plan *v = &plan->variants[i];
 
-        if (prunes(&v->recipe))
+        if (aci_workshop_recipe_prunes(&v->recipe))
             move(c, v->kept, layers * sizeof *v->kept);
         if (v->recipe.rank < 1.0) {
             move(c, v->rank_qkv, layers * sizeof *v->rank_qkv);
@@ -153,7 +147,7 @@ static ac_status open_plan(aci_ladder_plan *out, const aci_ladder_work *work,
         aci_variant_plan *v = &out->variants[out->n];
 
         v->recipe = ladder->recipes[out->n];
-        if (prunes(&v->recipe)) {
+        if (aci_workshop_recipe_prunes(&v->recipe)) {
             v->kept = aci_platform_alloc_array(work->memory, layers,
                                                sizeof *v->kept);
             full |= v->kept == NULL;
