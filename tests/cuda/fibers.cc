@@ -64,6 +64,13 @@ static bool make_stack(fiber *f)
 
 static void (*first_body)();
 
+static void begin()
+{
+    arrived_in_fiber(running);
+    first_body();
+    __builtin_trap();
+}
+
 #if defined(__x86_64__)
 
 /* Saves what the ABI wants kept on the stack at hand, stores its pointer in
@@ -83,19 +90,8 @@ __asm__(".text\n"
 
 static void *scheduler;
 
-static void begin()
+static void set_to_begin(fiber *f)
 {
-    arrived_in_fiber(running);
-    first_body();
-    __builtin_trap();
-}
-
-bool fiber_prepare(fiber *f, void (*body)())
-{
-    if (!make_stack(f))
-        return false;
-    forget_stack(f);
-    first_body = body;
     /* as if `begin` had been called: its stack is 8 off 16 at entry */
     void **top = reinterpret_cast<void **>(f->stack + FIBER_STACK_BYTES - 64);
     *--top = nullptr;
@@ -103,7 +99,6 @@ bool fiber_prepare(fiber *f, void (*body)())
     for (int i = 0; i < 6; i++)
         *--top = nullptr;
     f->context = top;
-    return true;
 }
 
 static void to_fiber(fiber *f) { fiber_switch(&scheduler, f->context); }
@@ -113,19 +108,8 @@ static void to_scheduler(fiber *f) { fiber_switch(&f->context, scheduler); }
 
 static ucontext_t scheduler;
 
-static void begin()
+static void set_to_begin(fiber *f)
 {
-    arrived_in_fiber(running);
-    first_body();
-    __builtin_trap();
-}
-
-bool fiber_prepare(fiber *f, void (*body)())
-{
-    if (!make_stack(f))
-        return false;
-    forget_stack(f);
-    first_body = body;
     /* the context lies at the foot of the stack */
     ucontext_t *context = reinterpret_cast<ucontext_t *>(f->stack);
     getcontext(context);
@@ -134,7 +118,6 @@ bool fiber_prepare(fiber *f, void (*body)())
     context->uc_link = nullptr;
     makecontext(context, begin, 0);
     f->context = context;
-    return true;
 }
 
 static void to_fiber(fiber *f)
@@ -147,6 +130,16 @@ static void to_scheduler(fiber *f)
 }
 
 #endif
+
+bool fiber_prepare(fiber *f, void (*body)())
+{
+    if (!make_stack(f))
+        return false;
+    forget_stack(f);
+    first_body = body;
+    set_to_begin(f);
+    return true;
+}
 
 void fiber_enter(fiber *to)
 {
