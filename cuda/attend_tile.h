@@ -142,7 +142,7 @@ static __device__ __forceinline__ work<lines> find_work(const attend_call &call,
     w.first_line = (tile - call.first_tile[span]) * lines;
     w.n_lines = (call.rows.first_row[span + 1] - w.first_row) * w.group - w.first_line;
     w.n_lines = w.n_lines < lines ? w.n_lines : lines;
-    w.width = (call.head_dim + 15) / 16 * 16; /* aci_kv_width */
+    w.width = aci_kv_width(call.head_dim);
     w.lanes = lanes_of(w.width);
     w.heads_line = static_cast<size_t>(w.kv_head) * static_cast<size_t>(w.kv->capacity);
     w.state = reinterpret_cast<block_state<lines> *>(shared);

@@ -162,50 +162,21 @@ static __global__ void __launch_bounds__(THREADS) multiply_few(__grid_constant__
                      16 * strip + static_cast<int32_t>(threadIdx.x / 8), result);
 }
 
-template <int weight_bits, int activation_bits, int group>
-static cudaError_t start(const product_call &call, cudaStream_t stream)
-{
-    const size_t bytes = (activation_bits == 16 ? 2 : 1) * SLOTS * OUTPUTS * sizeof(int32_t);
+template <int weight_bits, int activation_bits, int group> struct few {
+    static cudaError_t start(const product_call &call, cudaStream_t stream)
+    {
+        const size_t bytes = (activation_bits == 16 ? 2 : 1) * SLOTS * OUTPUTS * sizeof(int32_t);
 
-    return aci_launch(multiply_few<weight_bits, activation_bits, group>,
-                      dim3(static_cast<unsigned>(call.n_strips)), dim3(THREADS), bytes, stream,
-                      call);
-}
-
-template <int weight_bits, int activation_bits>
-static cudaError_t start_group(const product_call &call, cudaStream_t stream)
-{
-    switch (call.x.group) {
-    case 32: return start<weight_bits, activation_bits, 32>(call, stream);
-    case 64: return start<weight_bits, activation_bits, 64>(call, stream);
-    case 128: return start<weight_bits, activation_bits, 128>(call, stream);
-    default: return cudaErrorInvalidValue;
+        return aci_launch(multiply_few<weight_bits, activation_bits, group>,
+                          dim3(static_cast<unsigned>(call.n_strips)), dim3(THREADS), bytes,
+                          stream, call);
     }
-}
+};
 
 cudaError_t aci_cuda_multiply_few(const aci_product *products, int32_t n_products,
                                   const aci_cuda_activations *x, cudaStream_t stream)
 {
-    cudaError_t status = cudaSuccess;
-
     if (x->n_rows < 1 || x->n_rows > ACI_CUDA_FEW_ROWS)
         return cudaErrorInvalidValue;
-    while (n_products > 0 && status == cudaSuccess) {
-        product_call call;
-        const int32_t taken = gather_products(call, products, n_products, x);
-
-        if (taken == 0)
-            return cudaErrorInvalidValue;
-        switch (1000 * products[0].linear.weight_bits + x->bits) {
-        case 4008: status = start_group<4, 8>(call, stream); break;
-        case 4016: status = start_group<4, 16>(call, stream); break;
-        case 8008: status = start_group<8, 8>(call, stream); break;
-        case 8016: status = start_group<8, 16>(call, stream); break;
-        case 16016: status = start_group<16, 16>(call, stream); break;
-        default: status = cudaErrorInvalidValue;
-        }
-        products += taken;
-        n_products -= taken;
-    }
-    return status;
+    return start_products<few>(products, n_products, x, stream);
 }

@@ -238,7 +238,7 @@ multiply_many(__grid_constant__ const product_call call)
 }
 
 template <int weight_bits, int activation_bits, int group, int tokens>
-static cudaError_t start(const product_call &call, cudaStream_t stream)
+static cudaError_t start_tokens(const product_call &call, cudaStream_t stream)
 {
     const unsigned strips = static_cast<unsigned>((call.n_strips + WARPS - 1) / WARPS);
     const unsigned rows = static_cast<unsigned>((call.x.n_rows + tokens - 1) / tokens);
@@ -250,50 +250,21 @@ static cudaError_t start(const product_call &call, cudaStream_t stream)
 
 /* Few tokens per block keep the registers for more warps; many reuse weights.
  * 16-bit activations hold two sums per token: 32 fill the registers. */
-template <int weight_bits, int activation_bits, int group>
-static cudaError_t start_tokens(const product_call &call, cudaStream_t stream)
-{
-    enum { most = activation_bits == 16 ? 32 : 64 };
+template <int weight_bits, int activation_bits, int group> struct many {
+    static cudaError_t start(const product_call &call, cudaStream_t stream)
+    {
+        enum { most = activation_bits == 16 ? 32 : 64 };
 
-    if (call.x.n_rows <= 16)
-        return start<weight_bits, activation_bits, group, 16>(call, stream);
-    return start<weight_bits, activation_bits, group, most>(call, stream);
-}
-
-template <int weight_bits, int activation_bits>
-static cudaError_t start_group(const product_call &call, cudaStream_t stream)
-{
-    switch (call.x.group) {
-    case 32: return start_tokens<weight_bits, activation_bits, 32>(call, stream);
-    case 64: return start_tokens<weight_bits, activation_bits, 64>(call, stream);
-    case 128: return start_tokens<weight_bits, activation_bits, 128>(call, stream);
-    default: return cudaErrorInvalidValue;
+        if (call.x.n_rows <= 16)
+            return start_tokens<weight_bits, activation_bits, group, 16>(call, stream);
+        return start_tokens<weight_bits, activation_bits, group, most>(call, stream);
     }
-}
+};
 
 cudaError_t aci_cuda_multiply_many(const aci_product *products, int32_t n_products,
                                    const aci_cuda_activations *x, cudaStream_t stream)
 {
-    cudaError_t status = cudaSuccess;
-
     if (x->n_rows < 1 || x->row_stride % 64 != 0 || x->n_rows > x->row_stride)
         return cudaErrorInvalidValue;
-    while (n_products > 0 && status == cudaSuccess) {
-        product_call call;
-        const int32_t taken = gather_products(call, products, n_products, x);
-
-        if (taken == 0)
-            return cudaErrorInvalidValue;
-        switch (1000 * products[0].linear.weight_bits + x->bits) {
-        case 4008: status = start_group<4, 8>(call, stream); break;
-        case 4016: status = start_group<4, 16>(call, stream); break;
-        case 8008: status = start_group<8, 8>(call, stream); break;
-        case 8016: status = start_group<8, 16>(call, stream); break;
-        case 16016: status = start_group<16, 16>(call, stream); break;
-        default: status = cudaErrorInvalidValue;
-        }
-        products += taken;
-        n_products -= taken;
-    }
-    return status;
+    return start_products<many>(products, n_products, x, stream);
 }

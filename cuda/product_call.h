@@ -174,7 +174,6 @@ static inline int32_t gather_products(product_call &call, const aci_product *pro
     for (; taken < n && taken < ACI_MAX_PRODUCTS; taken++) {
         const aci_product &p = products[taken];
         const aci_matrix &m = *p.linear.weight;
-        const float ratio = static_cast<float>(m.ratio);
 
         if (p.linear.weight_bits != bits)
             break;
@@ -184,13 +183,52 @@ static inline int32_t gather_products(product_call &call, const aci_product *pro
             return 0;
         call.targets[taken] = {
             m.plane_a, m.plane_b, m.plane_c, m.scales, p.linear.bias, p.out, p.out_stride,
-            bits == 4 ? 1.0f : bits == 8 ? 1.0f / ratio : 1.0f / (256.0f * ratio),
+            aci_scale_factor(&p.linear),
             static_cast<uint32_t>(m.ratio), m.n_out, m.n_strip,
             m.n_in_stored / ACI_TILE_COLUMNS, call.n_strips, p.accumulate };
         call.n_strips += m.n_strip;
     }
     call.n_targets = taken;
     return taken;
+}
+
+template <template <int, int, int> class kernel, int weight_bits, int activation_bits>
+static cudaError_t start_group(const product_call &call, cudaStream_t stream)
+{
+    switch (call.x.group) {
+    case 32: return kernel<weight_bits, activation_bits, 32>::start(call, stream);
+    case 64: return kernel<weight_bits, activation_bits, 64>::start(call, stream);
+    case 128: return kernel<weight_bits, activation_bits, 128>::start(call, stream);
+    default: return cudaErrorInvalidValue;
+    }
+}
+
+/* Every product by the kernel of its precision and group, as many at a time as
+ * share one: kernel<weight_bits, activation_bits, group>::start(call, stream). */
+template <template <int, int, int> class kernel>
+static cudaError_t start_products(const aci_product *products, int32_t n_products,
+                                  const aci_cuda_activations *x, cudaStream_t stream)
+{
+    cudaError_t status = cudaSuccess;
+
+    while (n_products > 0 && status == cudaSuccess) {
+        product_call call;
+        const int32_t taken = gather_products(call, products, n_products, x);
+
+        if (taken == 0)
+            return cudaErrorInvalidValue;
+        switch (1000 * products[0].linear.weight_bits + x->bits) {
+        case 4008: status = start_group<kernel, 4, 8>(call, stream); break;
+        case 4016: status = start_group<kernel, 4, 16>(call, stream); break;
+        case 8008: status = start_group<kernel, 8, 8>(call, stream); break;
+        case 8016: status = start_group<kernel, 8, 16>(call, stream); break;
+        case 16016: status = start_group<kernel, 16, 16>(call, stream); break;
+        default: status = cudaErrorInvalidValue;
+        }
+        products += taken;
+        n_products -= taken;
+    }
+    return status;
 }
 
 #endif

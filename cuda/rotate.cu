@@ -123,7 +123,7 @@ static __global__ void __launch_bounds__(THREADS) rotate_rows(__grid_constant__ 
     float *cosine = reinterpret_cast<float *>(shared), *sine = cosine + half;
     float *head = sine + half + static_cast<size_t>(warp) * static_cast<size_t>(a.head_dim);
     const aci_kv &kv = call.rows.kv[span_of(call.rows, row)];
-    const int32_t width = (kv.head_dim + 15) / 16 * 16; /* aci_kv_width */
+    const int32_t width = aci_kv_width(kv.head_dim);
     const size_t dim = static_cast<size_t>(a.head_dim);
 
     make_angles(cosine, sine, a.rope, position);

@@ -29,10 +29,6 @@ static __global__ void __launch_bounds__(THREADS) embed_rows(__grid_constant__ c
     const aci_matrix &m = call.table;
     const int32_t row = call.tokens[blockIdx.x];
     float *out = call.out + static_cast<size_t>(blockIdx.x) * static_cast<size_t>(m.n_in);
-    const size_t tiles = static_cast<size_t>(m.n_in_stored / ACI_TILE_COLUMNS);
-    const size_t groups = static_cast<size_t>(m.n_in_stored / (m.group ? m.group : 1));
-    const int32_t r = row % ACI_STRIP_ROWS;
-    const size_t strip = static_cast<size_t>(row / ACI_STRIP_ROWS);
 
     for (int32_t c = threadIdx.x; c < m.n_in; c += THREADS) {
         if (m.dense != nullptr) {
@@ -40,32 +36,24 @@ static __global__ void __launch_bounds__(THREADS) embed_rows(__grid_constant__ c
                              static_cast<size_t>(c)];
             continue;
         }
-        const int32_t k = c % ACI_TILE_COLUMNS, shift = k & 8 ? 4 : 0;
-        const size_t tile = strip * tiles + static_cast<size_t>(c / ACI_TILE_COLUMNS);
-        const size_t word = static_cast<size_t>(8 * (2 * (k >> 4) + (r >> 3)) + (k & 7));
-        const size_t at = tile * ACI_NIBBLE_TILE_BYTES + static_cast<size_t>(64 * (r & 7)) + word;
-        const size_t scale_at = (strip * groups + static_cast<size_t>(c / m.group)) *
-                                ACI_STRIP_ROWS + static_cast<size_t>(r);
+        int shift;
+        const size_t at = aci_matrix_nibble_at(&m, row, c, &shift);
+        const uint16_t scale = m.scales[aci_matrix_scale_at(&m, row, c / m.group)];
         int w = nibble_of(m.plane_a, at, shift);
 
         if (call.weight_bits > 4)
             w = m.ratio * w + nibble_of(m.plane_b, at, shift);
         if (call.weight_bits == 16)
-            w = 256 * w + m.plane_c[tile * ACI_BYTE_TILE_BYTES +
-                                    static_cast<size_t>(128 * (r & 7) + (k & 8 ? 64 : 0)) +
-                                    word] - 128;
-        out[c] = static_cast<float>(w) * (call.factor * aci_half_to_float(m.scales[scale_at]));
+            w = 256 * w + m.plane_c[aci_matrix_byte_at(&m, row, c)] - 128;
+        out[c] = static_cast<float>(w) * (call.factor * aci_half_to_float(scale));
     }
 }
 
 cudaError_t aci_cuda_embed(float *out, const aci_linear *table, const int32_t *tokens,
                            int32_t n_rows, cudaStream_t stream)
 {
-    const float ratio = static_cast<float>(table->weight->ratio);
     const embed_call call = { out, tokens, *table->weight, table->weight_bits,
-                              table->weight_bits == 4   ? 1.0f
-                              : table->weight_bits == 8 ? 1.0f / ratio
-                                                        : 1.0f / (256.0f * ratio) };
+                              aci_scale_factor(table) };
 
     if (n_rows < 1)
         return cudaErrorInvalidValue;

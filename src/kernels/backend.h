@@ -66,7 +66,7 @@ typedef struct aci_kv {
     int32_t capacity;              /* positions, a multiple of 16 */
 } aci_kv;
 
-static inline int32_t aci_kv_width(int32_t head_dim)
+ACI_HOST_DEVICE static inline int32_t aci_kv_width(int32_t head_dim)
 {
     return (head_dim + 15) / 16 * 16;
 }

@@ -46,6 +46,13 @@
 #include <stddef.h>
 #include <stdint.h>
 
+/* The layout is written once: what follows is compiled for a GPU as well. */
+#ifdef __CUDACC__
+#define ACI_HOST_DEVICE __host__ __device__
+#else
+#define ACI_HOST_DEVICE
+#endif
+
 enum {
     ACI_STRIP_ROWS = 16,
     ACI_TILE_COLUMNS = 64,
@@ -76,6 +83,16 @@ typedef struct aci_linear {
     int32_t weight_bits;       /* 4, 8, 16; 32: weight->dense */
     int32_t activation_bits;   /* 8 or 16; 32 with dense */
 } aci_linear;
+
+/* The factor of a matrix's scales at a weight width: 1, 1/D, 1/(256 D). */
+static inline float aci_scale_factor(const aci_linear *linear)
+{
+    float ratio = (float)linear->weight->ratio;
+
+    if (linear->weight_bits == 4)
+        return 1.0f;
+    return linear->weight_bits == 8 ? 1.0f / ratio : 1.0f / (256.0f * ratio);
+}
 
 /* Columns with their padding: whole tiles, and whole groups. */
 static inline int32_t aci_matrix_padded(int32_t n_in, int32_t group)
@@ -113,8 +130,8 @@ static inline size_t aci_matrix_scale_bytes(const aci_matrix *m)
 }
 
 /* Number of the scale of (row, group of columns). */
-static inline size_t aci_matrix_scale_at(const aci_matrix *m, int32_t row,
-                                         int32_t group)
+ACI_HOST_DEVICE static inline size_t
+aci_matrix_scale_at(const aci_matrix *m, int32_t row, int32_t group)
 {
     return ((size_t)(row / ACI_STRIP_ROWS) *
                 (size_t)(m->n_in_stored / m->group) + (size_t)group) *
@@ -123,8 +140,9 @@ static inline size_t aci_matrix_scale_at(const aci_matrix *m, int32_t row,
 
 /* Where element (row, column) of a nibble plane lies: byte offset, and the
  * shift (0 or 4) of its nibble. Plane C: byte offset alone. */
-static inline size_t aci_matrix_nibble_at(const aci_matrix *m, int32_t row,
-                                          int32_t column, int *shift)
+ACI_HOST_DEVICE static inline size_t
+aci_matrix_nibble_at(const aci_matrix *m, int32_t row, int32_t column,
+                     int *shift)
 {
     size_t tiles = (size_t)(m->n_in_stored / ACI_TILE_COLUMNS);
     size_t tile = (size_t)(row / 16) * tiles + (size_t)(column / 64);
@@ -135,8 +153,8 @@ static inline size_t aci_matrix_nibble_at(const aci_matrix *m, int32_t row,
            (size_t)(64 * (r & 7) + 8 * (2 * (k >> 4) + (r >> 3)) + (k & 7));
 }
 
-static inline size_t aci_matrix_byte_at(const aci_matrix *m, int32_t row,
-                                        int32_t column)
+ACI_HOST_DEVICE static inline size_t
+aci_matrix_byte_at(const aci_matrix *m, int32_t row, int32_t column)
 {
     size_t tiles = (size_t)(m->n_in_stored / ACI_TILE_COLUMNS);
     size_t tile = (size_t)(row / 16) * tiles + (size_t)(column / 64);

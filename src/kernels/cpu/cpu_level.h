@@ -96,16 +96,6 @@ const aci_cpu_level *aci_kernels_cpu_level(const char *name);
 /* Nonzero: AVX-512 with products of bfloat16. */
 int aci_kernels_cpu_has_bfloat16(void);
 
-/* The factor of a matrix's scales at a weight width: 1, 1/D, 1/(256 D). */
-static inline float aci_scale_factor(const aci_linear *linear)
-{
-    float ratio = (float)linear->weight->ratio;
-
-    if (linear->weight_bits == 4)
-        return 1.0f;
-    return linear->weight_bits == 8 ? 1.0f / ratio : 1.0f / (256.0f * ratio);
-}
-
 /* Adds bias and residual, and stores one row of a strip. */
 static inline void aci_store_result(const aci_product_job *job, int32_t row,
                                     int32_t output, float value)
