@@ -29,8 +29,9 @@ static folder_lock *lock_of(char *temporary)
     return (folder_lock *)(void *)(temporary - sizeof(folder_lock));
 }
 
-/* Removes what is in an open directory; follows no links. Closes it. */
-static void remove_inside(int directory)
+/* Removes what is in an open directory: all, or with `only` no more than the
+ * files, here and below, whose names hold it. Follows no links. Closes it. */
+static void remove_inside(int directory, const char *only)
 {
     DIR *listing = fdopendir(directory);
     struct dirent *entry;
@@ -45,13 +46,15 @@ static void remove_inside(int directory)
 
         if (strcmp(name, ".") == 0 || strcmp(name, "..") == 0)
             continue;
-        if (unlinkat(directory, name, 0) == 0)
+        if ((only == NULL || strstr(name, only) != NULL) &&
+            unlinkat(directory, name, 0) == 0)
             continue;
         inner = openat(directory, name,
                        O_RDONLY | O_DIRECTORY | O_NOFOLLOW | O_CLOEXEC);
         if (inner >= 0)
-            remove_inside(inner);
-        unlinkat(directory, name, AT_REMOVEDIR);
+            remove_inside(inner, only);
+        if (only == NULL)
+            unlinkat(directory, name, AT_REMOVEDIR);
     }
     closedir(listing);
 }
@@ -62,7 +65,7 @@ void aci_platform_remove_folder(const char *path)
                                    O_CLOEXEC);
 
     if (directory >= 0)
-        remove_inside(directory);
+        remove_inside(directory, NULL);
     rmdir(path);
 }
 
@@ -75,30 +78,6 @@ ac_status aci_platform_make_directory(const char *path, ac_error *error)
     if (errno == EEXIST && stat(path, &status) == 0 && S_ISDIR(status.st_mode))
         return AC_OK;
     return aci_platform_fail_errno(error, errno, "cannot create %s", path);
-}
-
-/* Files in an open directory that a writer did not finish. Closes it. */
-static void remove_half_written(int directory)
-{
-    DIR *listing = fdopendir(directory);
-    struct dirent *entry;
-
-    if (listing == NULL) {
-        close(directory);
-        return;
-    }
-    while ((entry = readdir(listing)) != NULL) {
-        int inner = -1;
-
-        if (strstr(entry->d_name, ".tmp-") != NULL)
-            unlinkat(directory, entry->d_name, 0);
-        else if (entry->d_name[0] != '.')
-            inner = openat(directory, entry->d_name,
-                           O_RDONLY | O_DIRECTORY | O_NOFOLLOW | O_CLOEXEC);
-        if (inner >= 0)
-            remove_half_written(inner);
-    }
-    closedir(listing);
 }
 
 /* Makes the temporary directory, or takes over what a killed process left:
@@ -125,9 +104,8 @@ static ac_status make_locked(char *temporary, const char *path, bool keep,
                                      "%s is being written by another", path);
         }
         if (!made && keep)
-            remove_half_written(openat(directory, ".", O_RDONLY |
-                                                           O_DIRECTORY |
-                                                           O_CLOEXEC));
+            remove_inside(openat(directory, ".", O_RDONLY | O_DIRECTORY |
+                                                     O_CLOEXEC), ".tmp-");
         if (made || keep) {
             lock_of(temporary)->directory = directory;
             return AC_OK;
