@@ -197,6 +197,30 @@ void cache_sample_fill(cache_sample *s, aci_random *dice, int32_t first,
         }
 }
 
+int32_t cache_samples_spans(aci_span *out, const cache_sample *caches,
+                            const span_sample *spans, int32_t n,
+                            int on_device)
+{
+    int32_t s, row = 0;
+
+    for (s = 0; s < n && spans[s].n_rows > 0; s++) {
+        out[s] = (aci_span){ row, spans[s].n_rows, spans[s].first,
+                             on_device ? &caches[s].device
+                                       : &caches[s].host };
+        row += spans[s].n_rows;
+    }
+    return s;
+}
+
+void cache_samples_free(cache_sample *caches, const span_sample *spans,
+                        int32_t n)
+{
+    int32_t s;
+
+    for (s = 0; s < n && spans[s].n_rows > 0; s++)
+        cache_sample_free(&caches[s]);
+}
+
 double cache_sample_key(const aci_kv *kv, int32_t head, int32_t position,
                         int32_t d)
 {

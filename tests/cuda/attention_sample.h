@@ -27,6 +27,16 @@ void cache_sample_fill(cache_sample *s, aci_random *dice, int32_t first,
 void cache_sample_upload(cache_sample *s);
 void cache_sample_download(cache_sample *s);
 
+/* Spans of rows, each over a cache of its own; the first without rows ends the
+ * list of at most `n`. cache_samples_spans puts them one behind the other over
+ * the caches on the host or on the device, and says how many there are. */
+typedef struct span_sample { int32_t first, n_rows; } span_sample;
+int32_t cache_samples_spans(aci_span *out, const cache_sample *caches,
+                            const span_sample *spans, int32_t n,
+                            int on_device);
+void cache_samples_free(cache_sample *caches, const span_sample *spans,
+                        int32_t n);
+
 /* What is kept, as numbers. */
 double cache_sample_key(const aci_kv *kv, int32_t head, int32_t position,
                         int32_t d);

@@ -14,7 +14,7 @@ enum { SPANS = 4, MAX_FLOATS = 1 << 17 };
 /* One call. Spans end with one of no rows. */
 typedef struct problem {
     int32_t n_head, n_head_kv, head_dim, window, bits;
-    struct { int32_t first, n_rows; } spans[SPANS];
+    span_sample spans[SPANS];
 } problem;
 
 static const problem problems[] = {
@@ -94,27 +94,6 @@ static int32_t make_caches(cache_sample *caches, const problem *p)
     return n;
 }
 
-static void free_caches(cache_sample *caches, const problem *p)
-{
-    int32_t s;
-
-    for (s = 0; s < SPANS && p->spans[s].n_rows > 0; s++)
-        cache_sample_free(&caches[s]);
-}
-
-static int32_t spans_of(aci_span spans[SPANS], const cache_sample *caches,
-                        const problem *p, int device)
-{
-    int32_t s, n = 0;
-
-    for (s = 0; s < SPANS && p->spans[s].n_rows > 0; s++) {
-        spans[s] = (aci_span){ n, p->spans[s].n_rows, p->spans[s].first,
-                               device ? &caches[s].device : &caches[s].host };
-        n += p->spans[s].n_rows;
-    }
-    return s;
-}
-
 /* Attention on the device. */
 static void attend(float *result, const float *queries, const aci_span *spans,
                    int32_t n_spans, const aci_attention *a)
@@ -140,7 +119,8 @@ static void attend_problem(float *result, const cache_sample *caches,
     aci_attention a = attention_of(p);
     aci_span spans[SPANS];
 
-    attend(result, q, spans, spans_of(spans, caches, p, 1), &a);
+    attend(result, q, spans,
+           cache_samples_spans(spans, caches, p->spans, SPANS, 1), &a);
 }
 
 static void fill_queries(const problem *p, int32_t n_rows)
@@ -178,7 +158,7 @@ START_TEST(attention_is_near_float64_and_the_cpu)
 
     fill_queries(p, n);
     attend_problem(out, caches, p);
-    n_spans = spans_of(spans, caches, p, 0);
+    n_spans = cache_samples_spans(spans, caches, p->spans, SPANS, 0);
     ck_assert_int_eq(fixture.cpu->operations->attend(
                          fixture.cpu, reference, q, spans, n_spans, &a, NULL),
                      AC_OK);
@@ -193,7 +173,7 @@ START_TEST(attention_is_near_float64_and_the_cpu)
     for (i = 0; i < width * (size_t)n; i++)
         exact[i] = (double)reference[i];
     expect_near(out, exact, width * (size_t)n, 8e-6, _i);
-    free_caches(caches, p);
+    cache_samples_free(caches, p->spans, SPANS);
 }
 END_TEST
 
@@ -209,7 +189,7 @@ START_TEST(a_row_has_the_same_bits_alone)
 
     fill_queries(p, n);
     attend_problem(out, caches, p);
-    spans_of(spans, caches, p, 1);
+    cache_samples_spans(spans, caches, p->spans, SPANS, 1);
     for (s = 0; s < SPANS && p->spans[s].n_rows > 0; s++)
         for (row = 0; row < spans[s].n_rows; row++) {
             aci_span one = { 0, 1, spans[s].first_position + row,
@@ -224,7 +204,7 @@ START_TEST(a_row_has_the_same_bits_alone)
                           "problem %d, span %d, row %d", _i, (int)s,
                           (int)row);
         }
-    free_caches(caches, p);
+    cache_samples_free(caches, p->spans, SPANS);
 }
 END_TEST
 
@@ -237,7 +217,7 @@ START_TEST(the_order_of_threads_changes_no_bit)
     unsigned seed;
 
     if (bytes > 20000) { /* the small ones have every path */
-        free_caches(caches, p);
+        cache_samples_free(caches, p->spans, SPANS);
         return;
     }
     fill_queries(p, n);
@@ -248,7 +228,7 @@ START_TEST(the_order_of_threads_changes_no_bit)
         ck_assert_msg(memcmp(again, out, bytes) == 0, "order %u", seed);
     }
     cuda_fixture_order(0);
-    free_caches(caches, p);
+    cache_samples_free(caches, p->spans, SPANS);
 }
 END_TEST
 
@@ -381,7 +361,7 @@ START_TEST(a_span_may_have_no_rows)
 
     fill_queries(&p, make_caches(caches, &p));
     attend_problem(out, caches, &p);
-    spans_of(spans, caches, &p, 1);
+    cache_samples_spans(spans, caches, p.spans, SPANS, 1);
     with[0] = (aci_span){ 0, 0, 0, &caches[1].device };
     with[1] = spans[0];
     with[2] = (aci_span){ 3, 0, 7, &caches[0].device };
@@ -389,7 +369,7 @@ START_TEST(a_span_may_have_no_rows)
     with[4] = (aci_span){ 5, 0, 1, &caches[0].device };
     attend(again, q, with, 5, &a);
     ck_assert_mem_eq(again, out, 5 * 48 * sizeof *out);
-    free_caches(caches, &p);
+    cache_samples_free(caches, p.spans, SPANS);
 }
 END_TEST
 

@@ -55,17 +55,6 @@ static void run_both(float *expected, float *found, const aci_linear *linear,
         cuda_fixture_release(bias);
 }
 
-static void expect_same(const float *expected, const float *found, size_t n,
-                        const char *what)
-{
-    size_t i;
-
-    for (i = 0; i < n; i++)
-        ck_assert_msg(memcmp(&expected[i], &found[i], sizeof *found) == 0,
-                      "%s: output %zu is %.9g, the reference has %.9g", what,
-                      i, (double)found[i], (double)expected[i]);
-}
-
 static void check_problem(const product_problem *p, const char *line)
 {
     static float x[MAX_ROWS * MAX_WIDTH], bias[2048];
@@ -84,7 +73,7 @@ static void check_problem(const product_problem *p, const char *line)
     cuda_fixture_reopen(MAX_WIDTH);
     cuda_fixture_order((unsigned)n);
     run_both(expected, found, &linear, x, p->rows, p->accumulate);
-    expect_same(expected, found, n, line);
+    product_sample_expect_same(expected, found, n, line);
     product_sample_free(&fixture.memory, &s);
 }
 
@@ -125,7 +114,7 @@ START_TEST(equal_it_beyond_one_round_and_one_tile)
         product_sample_fill(&dice, expected, n, 1.0f);
         memcpy(found, expected, n * sizeof *found);
         run_both(expected, found, &linear, x, p->rows, p->accumulate);
-        expect_same(expected, found, n, "a wide product");
+        product_sample_expect_same(expected, found, n, "a wide product");
         product_sample_free(&fixture.memory, &s);
     }
 }
@@ -150,7 +139,8 @@ START_TEST(extreme_codes_do_not_overflow)
             for (i = 0; i < sizeof x / sizeof *x; i++)
                 x[i] = w % 2 ? 1.0f : -1.0f;
             run_both(expected, found, &linear, x, rows[n], 0);
-            expect_same(expected, found, (size_t)(16 * rows[n]), "extreme");
+            product_sample_expect_same(expected, found,
+                                       (size_t)(16 * rows[n]), "extreme");
         }
     product_sample_free(&fixture.memory, &s);
 }
@@ -179,8 +169,9 @@ START_TEST(a_view_equals_the_cpus)
                 aci_linear linear = { &view, NULL, n ? 4 : 8, 8 };
 
                 run_both(expected, found, &linear, x, rows[n], 0);
-                expect_same(expected, found, (size_t)(rows[n] * cuts[c][0]),
-                            "a view");
+                product_sample_expect_same(
+                    expected, found, (size_t)(rows[n] * cuts[c][0]),
+                    "a view");
             }
         product_sample_free(&fixture.memory, &whole);
     }
@@ -230,7 +221,7 @@ START_TEST(products_of_one_input_share_a_call)
                                      fixture.cpu, &one, 1, x, 256, NULL, 0.0f,
                                      rows[n], NULL), AC_OK);
             }
-            expect_same(alone, found, size, "one of three");
+            product_sample_expect_same(alone, found, size, "one of three");
         }
         cuda_fixture_release(in);
     }

@@ -14,7 +14,7 @@ enum { SPANS = 3, MAX_FLOATS = 1 << 15, MAX_DIM = 256 };
 typedef struct problem {
     int32_t n_head, n_head_kv, head_dim, bits, n_rotary, interleaved, qk_norm;
     float magnitude;
-    struct { int32_t first, n_rows; } spans[SPANS];
+    span_sample spans[SPANS];
 } problem;
 
 static const problem problems[] = {
@@ -81,27 +81,6 @@ static void make_caches(cache_sample *caches, const problem *p)
     for (s = 0; s < SPANS && p->spans[s].n_rows > 0; s++)
         cache_sample_make(&caches[s], p->bits, p->n_head_kv, p->head_dim,
                           p->spans[s].first + p->spans[s].n_rows + 3);
-}
-
-static void free_caches(cache_sample *caches, const problem *p)
-{
-    int32_t s;
-
-    for (s = 0; s < SPANS && p->spans[s].n_rows > 0; s++)
-        cache_sample_free(&caches[s]);
-}
-
-static int32_t spans_of(aci_span *spans, const cache_sample *caches,
-                        const problem *p, int device)
-{
-    int32_t s, n = 0;
-
-    for (s = 0; s < SPANS && p->spans[s].n_rows > 0; s++) {
-        spans[s] = (aci_span){ n, p->spans[s].n_rows, p->spans[s].first,
-                               device ? &caches[s].device : &caches[s].host };
-        n += p->spans[s].n_rows;
-    }
-    return s;
 }
 
 /* The operation on the device; `row` is the first span's first in the inputs.
@@ -245,14 +224,14 @@ START_TEST(queries_and_keys_are_near_float64)
     int32_t n_spans, s;
 
     make_caches(caches, p);
-    n_spans = spans_of(spans, caches, p, 1);
+    n_spans = cache_samples_spans(spans, caches, p->spans, SPANS, 1);
     rotate(q_out, spans, n_spans, p, 0);
     for (s = 0; s < n_spans; s++) {
         cache_sample_download(&caches[s]);
         check_queries(p, &spans[s]);
         check_keys(p, &spans[s], &caches[s].host);
     }
-    free_caches(caches, p);
+    cache_samples_free(caches, p->spans, SPANS);
 }
 END_TEST
 
@@ -268,8 +247,9 @@ START_TEST(values_are_the_cpus_bit_for_bit)
 
     make_caches(ours, p);
     make_caches(theirs, p);
-    rotate(q_out, spans, spans_of(spans, ours, p, 1), p, 0);
-    n_spans = spans_of(spans, theirs, p, 0);
+    rotate(q_out, spans,
+           cache_samples_spans(spans, ours, p->spans, SPANS, 1), p, 0);
+    n_spans = cache_samples_spans(spans, theirs, p->spans, SPANS, 0);
     memcpy(q_cpu, q_in, sizeof q_cpu);
     memcpy(k_cpu, k_in, sizeof k_cpu);
     ck_assert_int_eq(fixture.cpu->operations->rotate_append(
@@ -282,8 +262,8 @@ START_TEST(values_are_the_cpus_bit_for_bit)
             ck_assert_mem_eq(ours[s].host.v_scales, theirs[s].host.v_scales,
                              ours[s].scale_bytes);
     }
-    free_caches(ours, p);
-    free_caches(theirs, p);
+    cache_samples_free(ours, p->spans, SPANS);
+    cache_samples_free(theirs, p->spans, SPANS);
 }
 END_TEST
 
@@ -298,7 +278,7 @@ START_TEST(rows_have_the_same_bits_alone)
 
     make_caches(whole, p);
     make_caches(parts, p);
-    n_spans = spans_of(spans, whole, p, 1);
+    n_spans = cache_samples_spans(spans, whole, p->spans, SPANS, 1);
     rotate(q_out, spans, n_spans, p, 0);
     for (s = 0; s < n_spans; s++) {
         for (row = 0; row < spans[s].n_rows; row++) {
@@ -320,8 +300,8 @@ START_TEST(rows_have_the_same_bits_alone)
                              whole[s].scale_bytes);
     }
     cuda_fixture_order(0);
-    free_caches(whole, p);
-    free_caches(parts, p);
+    cache_samples_free(whole, p->spans, SPANS);
+    cache_samples_free(parts, p->spans, SPANS);
 }
 END_TEST
 
@@ -336,7 +316,7 @@ START_TEST(zeros_are_kept_as_zeros)
     make_caches(&cache, &p);
     memset(k_in, 0, 16 * sizeof *k_in);
     memset(v_in, 0, 16 * sizeof *v_in);
-    spans_of(&span, &cache, &p, 1);
+    cache_samples_spans(&span, &cache, p.spans, SPANS, 1);
     rotate(q_out, &span, 1, &p, 0);
     cache_sample_download(&cache);
     for (d = 0; d < 16; d++) {

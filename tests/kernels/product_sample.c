@@ -89,6 +89,17 @@ void product_sample_fill(aci_random *dice, float *x, size_t n, float size)
         x[i] = size * (float)aci_platform_random_normal(dice);
 }
 
+void product_sample_expect_same(const float *expected, const float *found,
+                                size_t n, const char *what)
+{
+    size_t i;
+
+    for (i = 0; i < n; i++)
+        ck_assert_msg(memcmp(&expected[i], &found[i], sizeof *found) == 0,
+                      "%s: output %zu is %.9g, the reference has %.9g", what,
+                      i, (double)found[i], (double)expected[i]);
+}
+
 int product_problems_each(void (*check)(const product_problem *problem,
                                         const char *line))
 {

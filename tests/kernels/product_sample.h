@@ -27,6 +27,10 @@ void product_sample_set_nibble(uint8_t *plane, const aci_matrix *m,
 /* n normal numbers of standard deviation `size`. */
 void product_sample_fill(aci_random *dice, float *x, size_t n, float size);
 
+/* The same n floats to the bit, or the test ends. */
+void product_sample_expect_same(const float *expected, const float *found,
+                                size_t n, const char *what);
+
 /* A line of the list: rows, n_out, n_in, group, ratio, bits of weights and
  * activations, with bias and norm, accumulate. */
 typedef struct product_problem {

@@ -54,17 +54,6 @@ static int run_level(float *out, const char *level, const aci_linear *linear,
     return 1;
 }
 
-static void expect_same(const float *expected, const float *found, size_t n,
-                        const char *what)
-{
-    size_t i;
-
-    for (i = 0; i < n; i++)
-        ck_assert_msg(memcmp(&expected[i], &found[i], sizeof *found) == 0,
-                      "%s: output %zu is %.9g, the reference has %.9g", what,
-                      i, (double)found[i], (double)expected[i]);
-}
-
 /* One line of the problem list, on every level. */
 static void check_problem(const product_problem *p, const char *line)
 {
@@ -90,7 +79,8 @@ static void check_problem(const product_problem *p, const char *line)
         memset(found, 0, sizeof found);
         if (run_level(found, levels[l], &linear, x, p->rows, norm_weight,
                       p->accumulate))
-            expect_same(expected, found, (size_t)(p->rows * p->n_out), line);
+            product_sample_expect_same(
+                expected, found, (size_t)(p->rows * p->n_out), line);
         else
             printf("SKIP test_products: this processor lacks %s\n",
                    levels[l]);
@@ -124,7 +114,8 @@ START_TEST(a_batch_equals_its_rows_one_by_one)
             for (row = 0; row < 32; row++) {
                 run_level(alone, levels[l], &linear, x + 256 * row, 1, NULL,
                           0);
-                expect_same(together + 48 * row, alone, 48, levels[l]);
+                product_sample_expect_same(together + 48 * row, alone, 48,
+                                           levels[l]);
             }
         }
     product_sample_free(&memory, &s);
@@ -149,7 +140,7 @@ START_TEST(extreme_codes_do_not_overflow)
         run_level(expected, "reference", &linear, x, 1, NULL, 0);
         for (l = 0; l < 2; l++)
             if (run_level(found, levels[l], &linear, x, 1, NULL, 0))
-                expect_same(expected, found, 16, levels[l]);
+                product_sample_expect_same(expected, found, 16, levels[l]);
     }
     product_sample_free(&memory, &s);
 }
@@ -237,9 +228,9 @@ START_TEST(a_view_equals_a_matrix_of_its_own)
                     for (l = 0; l < 3; l++)
                         if (run_level(found, levels[l], &other, x, rows[n],
                                       NULL, 0))
-                            expect_same(expected, found,
-                                        (size_t)(rows[n] * cuts[c][0]),
-                                        levels[l]);
+                            product_sample_expect_same(
+                                expected, found,
+                                (size_t)(rows[n] * cuts[c][0]), levels[l]);
                 }
             product_sample_free(&memory, &own);
         }
