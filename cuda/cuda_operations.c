@@ -1,0 +1,129 @@
+/* cuda_operations.c - the operations on rows and the products of backend.h:
+ * which kernels run, in which order. */
+#include "cuda/cuda_backend.h"
+
+/* ---- rows ---------------------------------------------------------------- */
+
+ac_status aci_cuda_run_embed(aci_backend *backend, float *out,
+                             const aci_linear *table, const int32_t *tokens,
+                             int32_t n_rows, ac_error *error)
+{
+    aci_cuda_backend *cuda = (aci_cuda_backend *)backend;
+    ac_status status = aci_cuda_enter(cuda, error);
+
+    if (status == AC_OK &&
+        !aci_cuda_is_recording(cuda)) /* else begin_step did */
+        status = aci_cuda_host_to(backend, cuda->tokens, tokens,
+                                  (size_t)n_rows * sizeof *tokens, error);
+    if (status != AC_OK)
+        return status;
+    return aci_cuda_check(
+        cuda, aci_cuda_embed(out, table, cuda->tokens, n_rows, cuda->queue),
+        "embed", error);
+}
+
+ac_status aci_cuda_run_norm(aci_backend *backend, float *out, const float *x,
+                            const float *weight, int32_t n_rows, int32_t width,
+                            float eps, ac_error *error)
+{
+    aci_cuda_backend *cuda = (aci_cuda_backend *)backend;
+    ac_status status = aci_cuda_enter(cuda, error);
+
+    if (status != AC_OK)
+        return status;
+    return aci_cuda_check(cuda,
+                          aci_cuda_norm(out, x, (size_t)width, weight, n_rows,
+                                        width, eps, cuda->queue),
+                          "norm", error);
+}
+
+ac_status aci_cuda_run_activate(aci_backend *backend, float *out,
+                                const float *up, size_t n, ac_error *error)
+{
+    aci_cuda_backend *cuda = (aci_cuda_backend *)backend;
+    ac_status status = aci_cuda_enter(cuda, error);
+
+    if (status != AC_OK)
+        return status;
+    return aci_cuda_check(cuda, aci_cuda_activate(out, up, n, cuda->queue),
+                          "activate", error);
+}
+
+/* ---- products ------------------------------------------------------------ */
+
+static ac_status run_quantised(aci_cuda_backend *cuda,
+                               const aci_product *products, int32_t n_products,
+                               const float *x, size_t x_stride,
+                               const float *norm_weight, float norm_eps,
+                               int32_t n_rows, ac_error *error)
+{
+    const aci_linear *first = &products[0].linear;
+    aci_cuda_activations a = cuda->activations;
+    cudaError_t result;
+
+    a.n_rows = n_rows;
+    a.n_in_padded = first->weight->n_in_padded;
+    a.group = first->weight->group;
+    a.bits = first->activation_bits;
+    result = aci_cuda_quantise(&a, x, x_stride, first->weight->n_in,
+                               norm_weight, norm_eps, cuda->queue);
+    if (result == cudaSuccess && n_rows <= ACI_CUDA_FEW_ROWS)
+        result = aci_cuda_multiply_few(products, n_products, &a, cuda->queue);
+    else if (result == cudaSuccess)
+        result = aci_cuda_multiply_many(products, n_products, &a, cuda->queue);
+    return aci_cuda_check(cuda, result, "a product", error);
+}
+
+static ac_status run_dense(aci_cuda_backend *cuda, const aci_product *products,
+                           int32_t n_products, const float *x, size_t x_stride,
+                           const float *norm_weight, float norm_eps,
+                           int32_t n_rows, ac_error *error)
+{
+    cudaError_t result = cudaSuccess;
+    int32_t i, width = products[0].linear.weight->n_in;
+
+    if (norm_weight != NULL) {
+        result = aci_cuda_norm(cuda->normed, x, x_stride, norm_weight, n_rows,
+                               width, norm_eps, cuda->queue);
+        x = cuda->normed;
+        x_stride = (size_t)width;
+    }
+    for (i = 0; i < n_products && result == cudaSuccess; i++)
+        result = aci_cuda_multiply_dense(&products[i], x, x_stride, n_rows,
+                                         cuda->queue);
+    return aci_cuda_check(cuda, result, "a float32 product", error);
+}
+
+ac_status aci_cuda_run_project(aci_backend *backend,
+                               const aci_product *products, int32_t n_products,
+                               const float *x, size_t x_stride,
+                               const float *norm_weight, float norm_eps,
+                               int32_t n_rows, ac_error *error)
+{
+    aci_cuda_backend *cuda = (aci_cuda_backend *)backend;
+    ac_status status = aci_cuda_enter(cuda, error);
+
+    if (status != AC_OK)
+        return status;
+    return (products[0].linear.weight_bits == 32 ? run_dense : run_quantised)(
+        cuda, products, n_products, x, x_stride, norm_weight, norm_eps, n_rows,
+        error);
+}
+
+ac_status aci_cuda_run_gate(aci_backend *backend, float *out, float *scratch,
+                            const aci_linear *gate_linear, const aci_linear *up,
+                            const float *x, const float *norm_weight,
+                            float norm_eps, int32_t n_rows, ac_error *error)
+{
+    size_t n_ff = (size_t)gate_linear->weight->n_out;
+    aci_product both[2] = { { *gate_linear, out, n_ff, 0 },
+                            { *up, scratch, n_ff, 0 } };
+    ac_status status = aci_cuda_run_project(
+        backend, both, 2, x, (size_t)gate_linear->weight->n_in, norm_weight,
+        norm_eps, n_rows, error);
+
+    if (status == AC_OK)
+        status = aci_cuda_run_activate(backend, out, scratch,
+                                       n_ff * (size_t)n_rows, error);
+    return status;
+}
