@@ -78,23 +78,6 @@ ac_status aci_cuda_run_rotate_append(aci_backend *backend, float *q, float *k,
         "rotary positions", error);
 }
 
-ac_status aci_cuda_grow_scratch(aci_cuda_backend *cuda, size_t bytes,
-                                ac_error *error)
-{
-    void *more;
-
-    if (bytes <= cuda->scratch_bytes)
-        return AC_OK;
-    more = aci_cuda_allocate(&cuda->base, bytes);
-    if (more == NULL)
-        return aci_cuda_refuse(&cuda->base, bytes, "attention", error);
-    aci_cuda_release(&cuda->base,
-                     cuda->scratch); /* waits for who still uses it */
-    cuda->scratch = more;
-    cuda->scratch_bytes = bytes;
-    return AC_OK;
-}
-
 int32_t aci_cuda_longest(const aci_span *spans, int32_t n_spans)
 {
     int32_t longest = 0, s;

@@ -125,7 +125,7 @@ static ac_status synchronize(aci_backend *backend, ac_error *error)
                           "waiting for the device", error);
 }
 
-static ac_status to_host(aci_backend *backend, void *host, const void *device,
+ac_status aci_cuda_to_host(aci_backend *backend, void *host, const void *device,
                          size_t bytes, ac_error *error)
 {
     aci_cuda_backend *cuda = (aci_cuda_backend *)backend;
@@ -138,6 +138,24 @@ static ac_status to_host(aci_backend *backend, void *host, const void *device,
                                                 cuda->stream),
                                 "copying from the device", error);
     return status == AC_OK ? synchronize(backend, error) : status;
+}
+
+/* A recorded pass knows the scratch by its address. */
+ac_status aci_cuda_grow_scratch(aci_cuda_backend *cuda, size_t bytes,
+                                ac_error *error)
+{
+    void *more;
+
+    if (bytes <= cuda->scratch_bytes)
+        return AC_OK;
+    more = aci_cuda_allocate(&cuda->base, bytes);
+    if (more == NULL)
+        return aci_cuda_refuse(&cuda->base, bytes, "scratch", error);
+    aci_cuda_graphs_forget(&cuda->graphs, NULL);
+    aci_cuda_release(&cuda->base, cuda->scratch); /* waits for its users */
+    cuda->scratch = more;
+    cuda->scratch_bytes = bytes;
+    return AC_OK;
 }
 
 /* ---- open and close ------------------------------------------------------ */
@@ -175,8 +193,9 @@ static const aci_backend_operations operations = {
     aci_cuda_run_embed, aci_cuda_run_norm, aci_cuda_run_project,
     aci_cuda_run_gate, aci_cuda_run_activate,
     aci_cuda_run_rotate_append, aci_cuda_run_attend,
-    aci_cuda_allocate, aci_cuda_release, aci_cuda_host_to, to_host,
-    aci_cuda_adopt, synchronize, close_backend, aci_cuda_refuse, used_bytes
+    aci_cuda_allocate, aci_cuda_release, aci_cuda_host_to, aci_cuda_to_host,
+    aci_cuda_adopt, synchronize, close_backend, aci_cuda_refuse, used_bytes,
+    aci_cuda_run_peaks
 };
 
 /* What an operation needs besides its arguments, for the widest call. */

@@ -47,7 +47,7 @@ typedef struct aci_cuda_backend {
     float *frequencies;      /* [n_frequencies] device */
     float *seen_frequencies; /* the same on the host */
     int32_t n_frequencies, n_frequencies_room;
-    void *scratch;           /* of attention; grows */
+    void *scratch;           /* of one operation; grows */
     size_t scratch_bytes;
 } aci_cuda_backend;
 
@@ -73,6 +73,12 @@ ac_status aci_cuda_refuse(aci_backend *backend, size_t bytes,
                           const char *what, ac_error *error);
 ac_status aci_cuda_host_to(aci_backend *backend, void *device,
                            const void *host, size_t bytes, ac_error *error);
+ac_status aci_cuda_to_host(aci_backend *backend, void *host,
+                           const void *device, size_t bytes, ac_error *error);
+
+/* At least `bytes` of scratch, for one operation at a time. */
+ac_status aci_cuda_grow_scratch(aci_cuda_backend *cuda, size_t bytes,
+                                ac_error *error);
 
 /* cuda_weights.c */
 ac_status aci_cuda_adopt(aci_backend *backend, aci_matrix *matrix,
@@ -98,6 +104,9 @@ ac_status aci_cuda_run_gate(aci_backend *backend, float *out, float *scratch,
                             int32_t n_rows, ac_error *error);
 ac_status aci_cuda_run_activate(aci_backend *backend, float *out,
                                 const float *up, size_t n, ac_error *error);
+ac_status aci_cuda_run_peaks(aci_backend *backend, aci_peaks *out,
+                             const float *logits, int32_t n_rows,
+                             int32_t n_vocab, float scale, ac_error *error);
 
 /* cuda_attention.c */
 ac_status aci_cuda_run_rotate_append(aci_backend *backend, float *q, float *k,
@@ -119,10 +128,6 @@ ac_status aci_cuda_place_rows(aci_cuda_rows *out, aci_cuda_backend *cuda,
 /* The session's table of frequencies, likewise. */
 ac_status aci_cuda_place_frequencies(aci_rope *rope, aci_cuda_backend *cuda,
                                      ac_error *error);
-
-/* At least `bytes` of scratch for attention. */
-ac_status aci_cuda_grow_scratch(aci_cuda_backend *cuda, size_t bytes,
-                                ac_error *error);
 
 /* Positions that the longest of the spans reaches. */
 int32_t aci_cuda_longest(const aci_span *spans, int32_t n_spans);

@@ -127,3 +127,27 @@ ac_status aci_cuda_run_gate(aci_backend *backend, float *out, float *scratch,
                                        n_ff * (size_t)n_rows, error);
     return status;
 }
+
+/* ---- choosing ------------------------------------------------------------ */
+
+ac_status aci_cuda_run_peaks(aci_backend *backend, aci_peaks *out,
+                             const float *logits, int32_t n_rows,
+                             int32_t n_vocab, float scale, ac_error *error)
+{
+    aci_cuda_backend *cuda = (aci_cuda_backend *)backend;
+    ac_status status = aci_cuda_enter(cuda, error);
+
+    if (status == AC_OK)
+        status = aci_cuda_grow_scratch(
+            cuda, aci_cuda_peaks_bytes(n_rows, n_vocab), error);
+    if (status == AC_OK)
+        status = aci_cuda_check(
+            cuda,
+            aci_cuda_peaks(cuda->scratch, cuda->scratch_bytes, logits, n_rows,
+                           n_vocab, scale, cuda->stream),
+            "choosing tokens", error);
+    return status == AC_OK
+               ? aci_cuda_to_host(backend, out, cuda->scratch,
+                                  (size_t)n_rows * sizeof *out, error)
+               : status;
+}

@@ -58,6 +58,12 @@ cudaError_t aci_cuda_norm(float *out, const float *x, size_t x_stride, const flo
                           int32_t n_rows, int32_t width, float eps, cudaStream_t stream);
 cudaError_t aci_cuda_activate(float *out, const float *up, size_t n, cudaStream_t stream);
 
+/* peaks.cu: the peaks (kernels/peaks.h) of rows of logits [n_rows, n_vocab]:
+ * afterwards they lie at the beginning of `scratch`, one a row. */
+size_t aci_cuda_peaks_bytes(int32_t n_rows, int32_t n_vocab);
+cudaError_t aci_cuda_peaks(void *scratch, size_t scratch_bytes, const float *logits,
+                           int32_t n_rows, int32_t n_vocab, float scale, cudaStream_t stream);
+
 /* The rows of a call, as kernels see them: who sits where, and in whose cache.
  *   positions  [n_rows]  device memory, so that a recorded graph can be told
  *                        new ones

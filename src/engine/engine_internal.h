@@ -68,13 +68,17 @@ struct aci_session {
     aci_attention attention; /* of a layer that keeps all its heads */
     float *inverse_frequency; /* [head_dim / 2] */
     float *device_logits;    /* [ACI_LOGIT_ROWS, n_vocab] */
-    float *logits;           /* the same on the host; may be equal */
-    int32_t last_row;        /* row of `logits` that continues the text */
+    aci_peaks peaks[ACI_LOGIT_ROWS]; /* of its rows */
+    float *logits;           /* [n_vocab] one row on the host, when asked for */
+    int32_t last_row;        /* row that continues the text */
     int32_t logits_valid;    /* 1: `last_row` belongs to the last token */
     aci_sampler sampler;
     _Atomic int cancelled;
     uint64_t queue_nanoseconds; /* waited for the device, running sum */
 };
+
+/* Takes engine->device_lock; the wait is added to the session's. */
+void aci_engine_lock_device(aci_session *session);
 
 /* Runs `n_rows` tokens at positions first_position.. through the model and
  * writes their keys and values to the session's cache. `logits` NULL, or
@@ -92,12 +96,17 @@ ac_status aci_engine_multiply(aci_engine *engine, const aci_output *outputs,
                               ac_error *error);
 
 /* Evaluates session->tokens[n_cached .. n_tokens) in chunks and leaves the
- * last token's logits on the host. */
+ * last token's logits on the device. */
 ac_status aci_engine_catch_up(aci_session *session, int32_t variant,
                               ac_error *error);
 
-/* Brings the first n_rows rows of device_logits to the host. */
-ac_status aci_engine_fetch_logits(aci_session *session, int32_t n_rows,
-                                  ac_error *error);
+/* Finds the peaks of rows [first, first + n_rows) of device_logits; `scale` as
+ * in peaks.h. Waits for the device. */
+ac_status aci_engine_find_peaks(aci_session *session, int32_t first,
+                                int32_t n_rows, float scale, ac_error *error);
+
+/* Brings one row of device_logits to session->logits. */
+ac_status aci_engine_fetch_row(aci_session *session, int32_t row,
+                               ac_error *error);
 
 #endif

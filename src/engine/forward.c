@@ -150,6 +150,14 @@ static ac_status run_step(aci_session *session, int32_t variant,
     return status == AC_OK ? ended : status;
 }
 
+void aci_engine_lock_device(aci_session *session)
+{
+    uint64_t asked = aci_platform_monotonic_nanoseconds();
+
+    aci_platform_lock(session->engine->device_lock);
+    session->queue_nanoseconds += aci_platform_monotonic_nanoseconds() - asked;
+}
+
 ac_status aci_engine_forward(aci_session *session, int32_t variant,
                              const int32_t *tokens, int32_t n_rows,
                              int32_t first_position, float *logits,
@@ -157,11 +165,9 @@ ac_status aci_engine_forward(aci_session *session, int32_t variant,
 {
     aci_engine *engine = session->engine;
     const aci_span span = { 0, n_rows, first_position, session->kv };
-    uint64_t asked = aci_platform_monotonic_nanoseconds();
     ac_status status;
 
-    aci_platform_lock(engine->device_lock);
-    session->queue_nanoseconds += aci_platform_monotonic_nanoseconds() - asked;
+    aci_engine_lock_device(session);
     status = run_step(session, variant, tokens, span, logits, n_logits,
                       error);
     aci_platform_unlock(engine->device_lock);

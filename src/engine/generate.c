@@ -20,18 +20,41 @@ typedef struct run {
     int32_t draft_length; /* adapts between 1 and ACI_MAX_DRAFT */
 } run;
 
-/* Picks the next token from logits row `row`, hands it to the caller, and
- * appends it to the conversation. Sets the stop reason when it is the last. */
-static ac_status take_token(run *r, int32_t row, int32_t *token,
+/* A row of logits, for the sampler. */
+typedef struct device_row {
+    aci_session *session;
+    int32_t number;
+} device_row;
+
+static ac_status bring_row(void *user, const float **logits, ac_error *error)
+{
+    device_row *row = user;
+
+    *logits = row->session->logits;
+    return aci_engine_fetch_row(row->session, row->number, error);
+}
+
+static ac_status find_peaks(run *r, int32_t first, int32_t n_rows,
+                            ac_error *error)
+{
+    return aci_engine_find_peaks(
+        r->session, first, n_rows, aci_engine_scale(r->generation->options),
+        error);
+}
+
+/* Picks the next token from logits row `number`, whose peaks are known, hands
+ * it to the caller, and appends it to the conversation. Sets the stop reason
+ * when it is the last. */
+static ac_status take_token(run *r, int32_t number, int32_t *token,
                             ac_error *error)
 {
     aci_session *session = r->session;
-    size_t n_vocab = (size_t)session->engine->model->shape.n_vocab;
+    device_row row = { session, number };
+    const aci_row logits = { &session->peaks[number], bring_row, &row };
     aci_sample sample;
     ac_status status;
 
-    status = aci_engine_sample(&sample, &session->sampler,
-                               session->logits + (size_t)row * n_vocab,
+    status = aci_engine_sample(&sample, &session->sampler, &logits,
                                r->generation->options, session->tokens,
                                session->n_tokens, error);
     if (status != AC_OK)
@@ -51,6 +74,15 @@ static ac_status take_token(run *r, int32_t row, int32_t *token,
     return AC_OK;
 }
 
+/* The same from the row that the text stands at. */
+static ac_status take_next(run *r, int32_t *token, ac_error *error)
+{
+    int32_t row = r->session->last_row;
+    ac_status status = find_peaks(r, row, 1, error);
+
+    return status == AC_OK ? take_token(r, row, token, error) : status;
+}
+
 static ac_status check_cancelled(run *r, ac_error *error)
 {
     if (!atomic_load_explicit(&r->session->cancelled, memory_order_relaxed))
@@ -68,7 +100,7 @@ static ac_status decode_plain(run *r, ac_error *error)
     while (status == AC_OK && r->counts->stop_reason == 0) {
         int32_t token;
 
-        status = take_token(r, r->session->last_row, &token, error);
+        status = take_next(r, &token, error);
         if (status == AC_OK && r->counts->stop_reason == 0)
             status = check_cancelled(r, error);
         if (status == AC_OK && r->counts->stop_reason == 0)
@@ -97,8 +129,7 @@ static ac_status propose(run *r, int32_t *rows, int32_t n_draft,
                          ac_error *error)
 {
     aci_session *session = r->session;
-    int32_t n_vocab = session->engine->model->shape.n_vocab, i;
-    int32_t position = (int32_t)session->n_tokens - 1;
+    int32_t position = (int32_t)session->n_tokens - 1, i;
     ac_status status = AC_OK;
 
     for (i = 0; i < n_draft && status == AC_OK; i++) {
@@ -106,9 +137,9 @@ static ac_status propose(run *r, int32_t *rows, int32_t n_draft,
                                     &rows[i], 1, position + i,
                                     session->device_logits, 1, error);
         if (status == AC_OK)
-            status = aci_engine_fetch_logits(session, 1, error);
+            status = aci_engine_find_peaks(session, 0, 1, 0.0f, error);
         if (status == AC_OK)
-            rows[i + 1] = aci_engine_argmax(session->logits, n_vocab);
+            rows[i + 1] = session->peaks[0].best[0].token;
     }
     return status;
 }
@@ -139,7 +170,7 @@ static ac_status speculate_once(run *r, ac_error *error)
                                     session->device_logits, n_draft + 1,
                                     error);
     if (status == AC_OK)
-        status = aci_engine_fetch_logits(session, n_draft + 1, error);
+        status = find_peaks(r, 0, n_draft + 1, error);
     if (status != AC_OK)
         return status;
     session->token_variant[first] = (uint8_t)r->generation->variant;
@@ -174,7 +205,7 @@ static ac_status decode_speculative(run *r, ac_error *error)
         int32_t token;
 
         if (r->session->logits_valid)
-            status = take_token(r, r->session->last_row, &token, error);
+            status = take_next(r, &token, error);
         if (status == AC_OK && r->counts->stop_reason == 0)
             status = check_cancelled(r, error);
         if (status == AC_OK && r->counts->stop_reason == 0)

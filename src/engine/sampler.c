@@ -38,8 +38,7 @@ void aci_engine_sampler_seed(aci_sampler *sampler, uint64_t seed)
     aci_platform_random_seed(&sampler->random, seed);
 }
 
-/* Log of the sum of exponentials; sets `largest`. */
-static double log_sum(const float *logits, int32_t n_vocab, float *largest)
+double aci_engine_logprob(const float *logits, int32_t n_vocab, int32_t token)
 {
     double sum = 0.0;
     float top = logits[0];
@@ -50,26 +49,15 @@ static double log_sum(const float *logits, int32_t n_vocab, float *largest)
             top = logits[i];
     for (i = 0; i < n_vocab; i++)
         sum += (double)expf(logits[i] - top);
-    *largest = top;
-    return (double)top + log(sum);
+    return (double)logits[token] - ((double)top + log(sum));
 }
 
-double aci_engine_logprob(const float *logits, int32_t n_vocab, int32_t token)
+float aci_engine_scale(const ac_generate_options *options)
 {
-    float top;
-
-    return (double)logits[token] - log_sum(logits, n_vocab, &top);
+    return options->temperature > 0.0f ? 1.0f / options->temperature : 0.0f;
 }
 
-int32_t aci_engine_argmax(const float *logits, int32_t n_vocab)
-{
-    int32_t best = 0, i;
-
-    for (i = 1; i < n_vocab; i++)
-        if (logits[i] > logits[best])
-            best = i;
-    return best;
-}
+/* ---- the whole row, best first ------------------------------------------- */
 
 static int better(aci_choice a, aci_choice b)
 {
@@ -115,6 +103,17 @@ static aci_choice heap_pop(aci_choice *heap, int32_t n)
     return best;
 }
 
+/* ---- bias and penalties -------------------------------------------------- */
+
+static int penalises(const ac_generate_options *options)
+{
+    float repetition = options->repetition_penalty;
+
+    return (repetition != 0.0f && repetition != 1.0f) ||
+           options->frequency_penalty != 0.0f ||
+           options->presence_penalty != 0.0f;
+}
+
 /* Repetition penalty after Keskar et al. (CTRL, 2019); frequency and presence
  * as in OpenAI's interface. */
 static void penalise(aci_sampler *sampler, const ac_generate_options *options,
@@ -144,11 +143,11 @@ static void penalise(aci_sampler *sampler, const ac_generate_options *options,
     }
 }
 
+/* The row with bias and penalties in sampler->adjusted. */
 static void adjust(aci_sampler *sampler, const float *logits,
                    const ac_generate_options *options, const int32_t *history,
                    size_t n_history)
 {
-    float repetition = options->repetition_penalty;
     uint32_t i;
 
     memcpy(sampler->adjusted, logits,
@@ -156,120 +155,196 @@ static void adjust(aci_sampler *sampler, const float *logits,
     for (i = 0; i < options->n_logit_bias; i++)
         sampler->adjusted[options->logit_bias[i].token] +=
             options->logit_bias[i].bias;
-    if ((repetition != 0.0f && repetition != 1.0f) ||
-        options->frequency_penalty != 0.0f ||
-        options->presence_penalty != 0.0f)
+    if (penalises(options))
         penalise(sampler, options, history, n_history);
 }
 
-/* Unrestricted sampling: no order is needed. */
-static int32_t draw_any(aci_sampler *sampler, double scale)
+/* ---- drawing ------------------------------------------------------------- */
+
+/* A share of the best one's probability that is never drawn in practice. */
+#define LEAST 1e-12
+
+/* The choices of a row, best first: its peaks, and then what comes off the
+ * heap of all of it. */
+typedef struct order {
+    aci_sampler *sampler;
+    const aci_row *row;
+    int32_t n_taken;  /* off the heap; the i-th best lies at n_vocab - 1 - i */
+    double scale;
+    ac_status status; /* of bringing the row; then weights are 0 */
+    ac_error *error;
+} order;
+
+static aci_choice nth(order *o, int32_t i)
 {
-    const float *logits = sampler->adjusted;
-    double unit = aci_platform_random_unit(&sampler->random);
-    double best = (double)logits[aci_engine_argmax(logits, sampler->n_vocab)];
-    double total = 0.0, sum = 0.0;
-    int32_t i, last = 0;
+    aci_sampler *s = o->sampler;
+    const aci_peaks *peaks = o->row->peaks;
+    const float *whole;
 
-    for (i = 0; i < sampler->n_vocab; i++)
-        total += exp(((double)logits[i] - best) * scale);
-    for (i = 0; i < sampler->n_vocab; i++) {
-        double weight = exp(((double)logits[i] - best) * scale);
+    if (i < peaks->n)
+        return peaks->best[i];
+    if (o->n_taken == 0) {
+        o->status = o->row->whole(o->row->user, &whole, o->error);
+        if (o->status != AC_OK)
+            return (aci_choice){ -INFINITY, 0 };
+        heap_fill(s->heap, whole, s->n_vocab);
+    }
+    for (; o->n_taken <= i; o->n_taken++)
+        heap_pop(s->heap, s->n_vocab - o->n_taken);
+    return s->heap[s->n_vocab - 1 - i];
+}
 
-        if (weight == 0.0)
-            continue;
-        last = i;
-        sum += weight;
-        if (unit * total < sum)
+/* Of the i-th best, with the best one's as 1. */
+static double weight(order *o, int32_t i)
+{
+    double best = (double)o->row->peaks->best[0].logit;
+
+    return exp(((double)nth(o, i).logit - best) * o->scale);
+}
+
+/* How many choices top-k and min-p leave, and their mass. */
+static int32_t keep(order *o, const ac_generate_options *options, double *mass)
+{
+    int32_t n = o->sampler->n_vocab, kept;
+
+    *mass = 0.0;
+    if (options->top_k > 0 && options->top_k < (uint32_t)n)
+        n = (int32_t)options->top_k;
+    else if (options->min_p <= 0.0f) {
+        *mass = o->row->peaks->mass;
+        return n;
+    }
+    for (kept = 0; kept < n; kept++) {
+        double w = weight(o, kept);
+
+        if (w < (double)options->min_p || w < LEAST)
+            break;
+        *mass += w;
+    }
+    return kept;
+}
+
+/* The first of n whose weights make up `share` of the mass, which becomes
+ * theirs. */
+static int32_t nucleus(order *o, int32_t n, double share, double *mass)
+{
+    double sum = 0.0;
+    int32_t i;
+
+    for (i = 0; i < n && sum < share * *mass; i++) {
+        double w = weight(o, i);
+
+        if (w < LEAST)
+            break;
+        sum += w;
+    }
+    *mass = sum;
+    return i;
+}
+
+static aci_choice draw(order *o, const ac_generate_options *options)
+{
+    double unit = aci_platform_random_unit(&o->sampler->random), mass;
+    int32_t n = keep(o, options, &mass), i;
+
+    if (options->top_p > 0.0f && options->top_p < 1.0f)
+        n = nucleus(o, n, (double)options->top_p, &mass);
+    unit *= mass;
+    for (i = 0; i < n; i++) {
+        double w = weight(o, i);
+
+        unit -= w;
+        if (unit < 0.0 || w < LEAST)
             break;
     }
-    return last;
+    /* rounding, or what is never drawn: the last that may be */
+    while (i > 0 && (i == n || weight(o, i) < LEAST))
+        i--;
+    return nth(o, i);
 }
 
-/* Candidates come off the heap best first, so only as many are ordered as
- * top-k, min-p and top-p let through. The nucleus is a share of the mass that
- * top-k and min-p leave. The kept ones end at the back of the heap. */
-static int32_t draw_best(aci_sampler *sampler,
-                         const ac_generate_options *options, double scale)
-{
-    aci_choice *heap = sampler->heap;
-    int32_t n = sampler->n_vocab, kept, n_nucleus;
-    int32_t limit = options->top_k && options->top_k < (uint32_t)n
-                        ? (int32_t)options->top_k : n;
-    double share = options->top_p > 0.0f ? (double)options->top_p : 1.0;
-    double unit = aci_platform_random_unit(&sampler->random);
-    double best, mass = 0.0, sum = 0.0;
+/* ---- a token ------------------------------------------------------------- */
 
-    heap_fill(heap, sampler->adjusted, n);
-    best = (double)heap[0].logit;
-    for (kept = 0; kept < limit; kept++) {
-        double weight = exp(((double)heap[0].logit - best) * scale);
-
-        if (weight < (double)options->min_p || weight < 1e-12)
-            break; /* 1e-12 of the best: never drawn in practice */
-        mass += weight;
-        heap_pop(heap, n - kept);
-    }
-    for (n_nucleus = 0; n_nucleus < kept && sum < share * mass; n_nucleus++)
-        sum += exp(((double)heap[n - 1 - n_nucleus].logit - best) * scale);
-    unit *= sum;
-    for (kept = 0; kept < n_nucleus - 1; kept++) {
-        unit -= exp(((double)heap[n - 1 - kept].logit - best) * scale);
-        if (unit < 0.0)
-            break;
-    }
-    return heap[n - 1 - kept].token;
-}
-
-static int32_t draw(aci_sampler *sampler, const ac_generate_options *options)
-{
-    double scale = 1.0 / (double)options->temperature;
-    int nucleus = options->top_p > 0.0f && options->top_p < 1.0f;
-
-    if (options->top_k == 0 && !nucleus && options->min_p <= 0.0f)
-        return draw_any(sampler, scale);
-    return draw_best(sampler, options, scale);
-}
-
-static void fill_top(aci_sample *out, aci_sampler *sampler,
-                     const float *logits, double total, uint32_t n_top)
+static void fill_top(aci_sample *out, const aci_peaks *peaks, uint32_t n_top)
 {
     uint32_t i;
 
-    heap_fill(sampler->heap, logits, sampler->n_vocab);
-    for (i = 0; i < n_top && i < (uint32_t)sampler->n_vocab; i++) {
-        aci_choice choice = heap_pop(sampler->heap,
-                                     sampler->n_vocab - (int32_t)i);
-
-        out->top[i].token = choice.token;
-        out->top[i].logprob = (float)((double)choice.logit - total);
+    for (i = 0; i < n_top && i < (uint32_t)peaks->n; i++) {
+        out->top[i].token = peaks->best[i].token;
+        out->top[i].logprob =
+            (float)((double)peaks->best[i].logit - peaks->log_sum);
     }
     out->n_top = i;
 }
 
+static ac_status choose(aci_choice *chosen, aci_sampler *sampler,
+                        const aci_row *row,
+                        const ac_generate_options *options, ac_error *error)
+{
+    order o = { sampler, row, 0, (double)aci_engine_scale(options), AC_OK,
+                error };
+
+    if (!isfinite(row->peaks->best[0].logit))
+        return aci_platform_fail(error, AC_E_NUMERIC,
+                                 "the logit bias forbade every token");
+    *chosen = options->temperature > 0.0f ? draw(&o, options)
+                                          : row->peaks->best[0];
+    return o.status;
+}
+
+static ac_status give_adjusted(void *user, const float **logits,
+                               ac_error *error)
+{
+    (void)error;
+    *logits = ((aci_sampler *)user)->adjusted;
+    return AC_OK;
+}
+
+/* With bias or penalties: from the whole row, and the peaks of what it
+ * becomes. `chosen` has the model's own logit. */
+static ac_status choose_adjusted(aci_choice *chosen, aci_sampler *sampler,
+                                 const aci_row *row,
+                                 const ac_generate_options *options,
+                                 const int32_t *history, size_t n_history,
+                                 ac_error *error)
+{
+    aci_peaks peaks;
+    const aci_row adjusted = { &peaks, give_adjusted, sampler };
+    const float *logits;
+    ac_status status = row->whole(row->user, &logits, error);
+
+    if (status != AC_OK)
+        return status;
+    adjust(sampler, logits, options, history, n_history);
+    aci_kernels_peaks(&peaks, sampler->adjusted, sampler->n_vocab,
+                      aci_engine_scale(options));
+    status = choose(chosen, sampler, &adjusted, options, error);
+    if (status == AC_OK)
+        chosen->logit = logits[chosen->token];
+    return status;
+}
+
 ac_status aci_engine_sample(aci_sample *out, aci_sampler *sampler,
-                            const float *logits,
+                            const aci_row *row,
                             const ac_generate_options *options,
                             const int32_t *history, size_t n_history,
                             ac_error *error)
 {
-    float largest;
-    double total = log_sum(logits, sampler->n_vocab, &largest);
+    aci_choice chosen = { 0 };
+    ac_status status;
 
-    if (!isfinite(total)) /* a NaN anywhere ends up in the sum */
+    if (!isfinite(row->peaks->log_sum)) /* a NaN anywhere ends up in it */
         return aci_platform_fail(error, AC_E_NUMERIC,
                                  "the model's logits were not finite");
-    adjust(sampler, logits, options, history, n_history);
-    if (options->temperature > 0.0f)
-        out->token = draw(sampler, options);
+    if (options->n_logit_bias > 0 || penalises(options))
+        status = choose_adjusted(&chosen, sampler, row, options, history,
+                                 n_history, error);
     else
-        out->token = aci_engine_argmax(sampler->adjusted, sampler->n_vocab);
-    if (!isfinite(sampler->adjusted[out->token]))
-        return aci_platform_fail(error, AC_E_NUMERIC,
-                                 "the logit bias forbade every token");
-    out->logprob = (float)((double)logits[out->token] - total);
-    out->n_top = 0;
-    if (options->n_logprobs > 0)
-        fill_top(out, sampler, logits, total, options->n_logprobs);
+        status = choose(&chosen, sampler, row, options, error);
+    if (status != AC_OK)
+        return status;
+    out->token = chosen.token;
+    out->logprob = (float)((double)chosen.logit - row->peaks->log_sum);
+    fill_top(out, row->peaks, options->n_logprobs);
     return AC_OK;
 }

@@ -101,7 +101,8 @@ static ac_status make_attention(aci_session *session, ac_error *error)
 static ac_status make_buffers(aci_session *session, ac_error *error)
 {
     aci_engine *engine = session->engine;
-    size_t n_logits = (size_t)engine->model->shape.n_vocab * ACI_LOGIT_ROWS;
+    size_t n_vocab = (size_t)engine->model->shape.n_vocab;
+    size_t n_logits = n_vocab * ACI_LOGIT_ROWS;
     ac_status status;
 
     session->tokens = aci_platform_alloc_array(
@@ -110,7 +111,7 @@ static ac_status make_buffers(aci_session *session, ac_error *error)
                                                 session->n_context);
     session->device_logits = engine->backend->operations->allocate(
         engine->backend, n_logits * sizeof(float));
-    session->logits = aci_platform_alloc_array(engine->memory, n_logits,
+    session->logits = aci_platform_alloc_array(engine->memory, n_vocab,
                                                sizeof(float));
     if (!session->device_logits)
         return engine->backend->operations->refuse(
@@ -211,19 +212,37 @@ void aci_engine_session_cancel(aci_session *session)
     atomic_store_explicit(&session->cancelled, 1, memory_order_relaxed);
 }
 
-/* ---- prefill ------------------------------------------------------------- */
+/* ---- logits -------------------------------------------------------------- */
 
-ac_status aci_engine_fetch_logits(aci_session *session, int32_t n_rows,
-                                  ac_error *error)
+ac_status aci_engine_find_peaks(aci_session *session, int32_t first,
+                                int32_t n_rows, float scale, ac_error *error)
 {
     aci_engine *engine = session->engine;
-    size_t bytes = (size_t)n_rows * sizeof(float) *
-                   (size_t)engine->model->shape.n_vocab;
+    int32_t n_vocab = engine->model->shape.n_vocab;
+    ac_status status;
+
+    aci_engine_lock_device(session);
+    status = engine->backend->operations->peaks(
+        engine->backend, session->peaks + first,
+        session->device_logits + (size_t)first * (size_t)n_vocab, n_rows,
+        n_vocab, scale, error);
+    aci_platform_unlock(engine->device_lock);
+    return status;
+}
+
+ac_status aci_engine_fetch_row(aci_session *session, int32_t row,
+                               ac_error *error)
+{
+    aci_engine *engine = session->engine;
+    size_t n_vocab = (size_t)engine->model->shape.n_vocab;
 
     return engine->backend->operations->to_host(
-        engine->backend, session->logits, session->device_logits, bytes,
-        error);
+        engine->backend, session->logits,
+        session->device_logits + (size_t)row * n_vocab,
+        n_vocab * sizeof(float), error);
 }
+
+/* ---- prefill ------------------------------------------------------------- */
 
 ac_status aci_engine_catch_up(aci_session *session, int32_t variant,
                               ac_error *error)
@@ -248,11 +267,8 @@ ac_status aci_engine_catch_up(aci_session *session, int32_t variant,
             break;
         memset(session->token_variant + first, variant, n);
         session->n_cached += n;
-        if (last) {
-            status = aci_engine_fetch_logits(session, 1, error);
-            session->last_row = 0;
-            session->logits_valid = status == AC_OK;
-        }
+        session->last_row = 0;
+        session->logits_valid = last;
     }
     return status;
 }
@@ -328,6 +344,9 @@ ac_status aci_engine_prefill(aci_counts *counts, aci_session *session,
     session->n_tokens = n_tokens;
     session->n_cached = kept;
     status = aci_engine_catch_up(session, variant, error);
+    if (status == AC_OK) /* what was only queued is not done */
+        status = session->engine->backend->operations->synchronize(
+            session->engine->backend, error);
     counts->cached = (uint32_t)kept;
     counts->evaluated = (uint32_t)(session->n_cached - kept);
     counts->queue_nanoseconds = session->queue_nanoseconds - queued;

@@ -42,6 +42,7 @@
 
 #include "agentcompress.h"
 #include "kernels/matrix.h"
+#include "kernels/peaks.h"
 #ifndef __cplusplus
 #include "platform/memory.h"
 #include "platform/threads.h"
@@ -202,6 +203,13 @@ typedef struct aci_backend_operations {
     /* Memory of the device that is taken; 0 on the CPU, whose memory counts
      * with the rest. */
     size_t (*used_bytes)(aci_backend *backend);
+
+    /* The peaks (peaks.h) of n_rows rows of logits [n_rows, n_vocab] in device
+     * memory, into host memory; waits. log_sum and mass within a rounding of
+     * float32 exponentials, all else exact. */
+    ac_status (*peaks)(aci_backend *backend, aci_peaks *out,
+                       const float *logits, int32_t n_rows, int32_t n_vocab,
+                       float scale, ac_error *error);
 } aci_backend_operations;
 
 struct aci_backend {

@@ -177,6 +177,47 @@ START_TEST(sessions_in_turns_are_what_they_are_alone)
 }
 END_TEST
 
+/* Eight rows at once want more scratch for attention than one: the graph of one
+ * row, which knew the old scratch, must not run again. */
+START_TEST(recorded_passes_outlive_their_scratch)
+{
+    enum { CONTEXT = 512, ROWS = 8 }; /* two chunks: parts to be joined */
+    aci_engine *cuda = open_on(fixture.cuda);
+    float *alone = run(cuda, 1, 1, 16);
+    float *out = malloc((size_t)N_TOKENS * (size_t)n_vocab * sizeof *out);
+    float *other = malloc((size_t)N_TOKENS * (size_t)n_vocab * sizeof *out);
+    int32_t tokens[N_TOKENS];
+    aci_session *a, *b;
+    size_t i;
+
+    ck_assert(out != NULL && other != NULL);
+    for (i = 0; i < N_TOKENS; i++)
+        tokens[i] = (int32_t)(377 * i + 11) % n_vocab;
+    ck_assert_int_eq(aci_engine_session_open(&a, cuda, CONTEXT, 16, NULL),
+                     AC_OK);
+    ck_assert_int_eq(aci_engine_session_open(&b, cuda, CONTEXT, 16, NULL),
+                     AC_OK);
+    for (i = 0; i < N_TOKENS; i++) {
+        ck_assert_int_eq((i == 0 ? aci_engine_score : aci_engine_score_more)(
+                             a, tokens + i, 1, 1, take_logits, out, NULL),
+                         AC_OK);
+        if (i == 8 || i == 9)
+            ck_assert_int_eq((i == 8 ? aci_engine_score
+                                     : aci_engine_score_more)(
+                                 b, tokens, ROWS, 1, take_logits, other,
+                                 NULL), AC_OK);
+    }
+    ck_assert_int_eq(memcmp(alone, out, (size_t)N_TOKENS * (size_t)n_vocab *
+                                            sizeof *out), 0);
+    aci_engine_session_close(a);
+    aci_engine_session_close(b);
+    free(alone);
+    free(out);
+    free(other);
+    aci_engine_close(cuda);
+}
+END_TEST
+
 /* ---- the public interface ------------------------------------------------ */
 
 static void say(char *out, size_t bytes, const char *device,
@@ -232,6 +273,7 @@ Suite *test_cuda_engine_suite(void)
     tcase_add_test(tc, every_variant_says_what_it_says_on_the_cpu);
     tcase_add_test(tc, token_by_token_has_the_bits_of_all_at_once);
     tcase_add_test(tc, sessions_in_turns_are_what_they_are_alone);
+    tcase_add_test(tc, recorded_passes_outlive_their_scratch);
     tcase_add_test(tc, generates_through_the_public_interface);
     suite_add_tcase(suite, tc);
     return suite;

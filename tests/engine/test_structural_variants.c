@@ -475,6 +475,8 @@ START_TEST(a_session_may_change_to_a_pruned_variant)
                          AC_OK);
         ck_assert_int_eq(aci_engine_prefill(&counts, fresh, tokens, 6, v,
                                             NULL), AC_OK);
+        ck_assert_int_eq(aci_engine_fetch_row(one, 0, NULL), AC_OK);
+        ck_assert_int_eq(aci_engine_fetch_row(fresh, 0, NULL), AC_OK);
         ck_assert_mem_eq(one->logits, fresh->logits,
                          N_VOCAB * sizeof(float));
         aci_engine_session_close(fresh);

@@ -580,11 +580,26 @@ static void close_backend(aci_backend *backend)
     aci_platform_free(memory, cpu);
 }
 
+static ac_status peaks(aci_backend *backend, aci_peaks *out,
+                       const float *logits, int32_t n_rows, int32_t n_vocab,
+                       float scale, ac_error *error)
+{
+    int32_t i;
+
+    (void)backend;
+    (void)error;
+    for (i = 0; i < n_rows; i++)
+        aci_kernels_peaks(&out[i], logits + (size_t)i * (size_t)n_vocab,
+                          n_vocab, scale);
+    return AC_OK;
+}
+
 static const aci_backend_operations operations = {
     begin_step, end_step,
     embed,   norm,          project,  gate,     activate,
     rotate_append, attend,  allocate, release,  copy,
-    copy,    adopt,         synchronize, close_backend, refuse, used_bytes
+    copy,    adopt,         synchronize, close_backend, refuse, used_bytes,
+    peaks
 };
 
 /* Untouched pages cost nothing, so everything is sized for the largest call. */
