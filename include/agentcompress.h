@@ -162,7 +162,10 @@ typedef struct ac_open_options {
  * "full", without a predictor: the reference the others are judged by.
  *
  * out         set to the engine, or NULL on failure.
- * path        of the zoo or checkpoint; may be freed on return.
+ * path        of the zoo or checkpoint; or "synthetic:SHAPE", a zoo of random
+ *             weights that is on no disk and takes little memory whatever its
+ *             size, for benchmarks (docs/measuring.md). May be freed on
+ *             return.
  * options     NULL means defaults.
  * Returns     AC_OK; AC_E_NOT_FOUND, AC_E_FORMAT, AC_E_CHECKSUM, AC_E_DEVICE,
  *             AC_E_UNSUPPORTED, AC_E_NO_MEMORY, AC_E_IO.

@@ -11,8 +11,6 @@
 #include "platform/files.h"
 #include "workshop/workshop.h"
 
-#define SYNTHETIC "synthetic:"
-
 /* A predictor is about 40 kB; anything near this is not one. */
 #define MAX_PREDICTOR_BYTES ((size_t)4 << 20)
 
@@ -43,7 +41,7 @@ static ac_status check_calibration(const char *checkpoint,
         if (options->calibration[i] == NULL)
             return aci_platform_fail(error, AC_E_ARGUMENT,
                                      "calibration file %u was NULL", i);
-    if (strncmp(checkpoint, SYNTHETIC, strlen(SYNTHETIC)) == 0)
+    if (aci_api_synthetic(checkpoint) != NULL)
         return aci_platform_fail(error, AC_E_ARGUMENT,
                                  "random weights are not calibrated");
     return AC_OK;
@@ -223,10 +221,10 @@ ac_status ac_compress(const char *checkpoint, const char *zoo,
         status = aci_platform_pool_create(&m.pool, &m.memory,
                                           m.options.n_threads, error);
     if (status == AC_OK) {
-        size_t n = strlen(SYNTHETIC);
+        const char *shape = aci_api_synthetic(checkpoint);
 
-        status = strncmp(checkpoint, SYNTHETIC, n) == 0
-                     ? fill_synthetic(&m, checkpoint + n, error)
+        status = shape != NULL
+                     ? fill_synthetic(&m, shape, error)
                      : fill_from_checkpoint(&m, checkpoint, error);
     }
     if (status == AC_OK)

@@ -5,6 +5,7 @@
 #include "model/describe.h"
 #include "platform/error.h"
 #include "platform/files.h"
+#include "workshop/workshop.h"
 
 /* GGUF files say so in their first bytes; any other single file can only be a
  * predictor. */
@@ -33,6 +34,9 @@ ac_status ac_inspect(char **out_json, const char *path, ac_error *error)
     if (status != AC_OK)
         return status;
     aci_platform_memory_init(&memory);
+    if (aci_api_synthetic(path) != NULL)
+        return aci_workshop_synthetic_describe(
+            out_json, &memory, aci_api_synthetic(path), error);
     if (aci_model_is_zoo(path))
         return aci_model_describe_zoo(out_json, &memory, path, 0, error);
     if (aci_platform_is_directory(path))

@@ -91,6 +91,9 @@ static ac_status open_zoo(measuring *m, ac_error *error)
 
     open.n_threads = m->options.n_threads;
     open.device = m->options.device;
+    if (aci_api_synthetic(m->zoo) != NULL)
+        return aci_platform_fail(error, AC_E_ARGUMENT,
+                                 "%s is on no disk and has no card", m->zoo);
     status = ac_open(&m->engine, m->zoo, &open, error);
     if (status != AC_OK)
         return status;

@@ -9,6 +9,7 @@
 #include "platform/checksum.h"
 #include "platform/error.h"
 #include "platform/files.h"
+#include "workshop/workshop.h"
 
 void aci_api_log(const ac_engine *engine, int32_t level, const char *text)
 {
@@ -42,12 +43,27 @@ static ac_status take(ac_open_options *own, const ac_open_options *options,
     return AC_OK;
 }
 
+static ac_status open_model(ac_engine *engine, const char *path,
+                            const ac_open_options *options, ac_error *error)
+{
+    const char *synthetic = aci_api_synthetic(path);
+
+    return synthetic != NULL
+               ? aci_workshop_synthetic_open(&engine->model, &engine->memory,
+                                             synthetic, error)
+               : aci_model_open(&engine->model, &engine->memory, path,
+                                options->verify_checksums != 0, error);
+}
+
 static ac_status open_tokenizer(ac_engine *engine, const char *path,
                                 ac_error *error)
 {
     char *file;
     ac_status status;
 
+    if (aci_api_synthetic(path) != NULL)
+        return aci_api_byte_tokenizer(&engine->tokenizer, &engine->memory,
+                                      error);
     if (engine->model->is_checkpoint)
         return aci_api_checkpoint_tokenizer(&engine->tokenizer,
                                             &engine->memory, path, error);
@@ -81,7 +97,7 @@ static ac_status open_predictor(ac_engine *engine, const char *path,
     char *file;
     ac_status status = AC_OK;
 
-    if (engine->model->is_checkpoint)
+    if (engine->model->is_checkpoint || aci_api_synthetic(path) != NULL)
         return AC_OK;
     file = aci_platform_join(&engine->memory, path, ACI_ZOO_PREDICTOR);
     if (file == NULL)
@@ -179,8 +195,7 @@ static ac_status open_accountant(ac_engine *engine,
 static ac_status open_parts(ac_engine *engine, const char *path,
                             const ac_open_options *options, ac_error *error)
 {
-    ac_status status = aci_model_open(&engine->model, &engine->memory, path,
-                                      options->verify_checksums != 0, error);
+    ac_status status = open_model(engine, path, options, error);
 
     if (status == AC_OK)
         status = open_tokenizer(engine, path, error);

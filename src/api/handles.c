@@ -65,3 +65,11 @@ ac_status aci_api_give_result(void *out, const void *own, size_t own_bytes,
            (size < own_bytes ? size : own_bytes) - sizeof size);
     return AC_OK;
 }
+
+const char *aci_api_synthetic(const char *path)
+{
+    static const char prefix[] = "synthetic:";
+    size_t n = sizeof prefix - 1;
+
+    return strncmp(path, prefix, n) == 0 ? path + n : NULL;
+}

@@ -51,6 +51,9 @@ ac_status aci_api_give_result(void *out, const void *own, size_t own_bytes,
 ac_status aci_api_need(const void *pointer, const char *what,
                        ac_error *error);
 
+/* What follows "synthetic:" in a path, or NULL. */
+const char *aci_api_synthetic(const char *path);
+
 /* Drops a reference; frees the engine with the last one. */
 void aci_api_engine_release(ac_engine *engine);
 

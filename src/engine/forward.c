@@ -20,6 +20,7 @@
  * are overwritten by whoever verifies them. */
 #include "engine/engine_internal.h"
 #include "platform/clock.h"
+#include "platform/error.h"
 
 static ac_status run_attention(aci_session *session,
                                const aci_variant_layer *plan,
@@ -167,6 +168,10 @@ ac_status aci_engine_forward(aci_session *session, int32_t variant,
     const aci_span span = { 0, n_rows, first_position, session->kv };
     ac_status status;
 
+    if ((engine->model->absent_variants >> variant & 1) != 0)
+        return aci_platform_fail(error, AC_E_NOT_FOUND,
+                                 "the weights of %s were left out",
+                                 engine->model->variants[variant].name);
     aci_engine_lock_device(session);
     status = run_step(session, variant, tokens, span, logits, n_logits,
                       error);

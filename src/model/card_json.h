@@ -37,4 +37,8 @@ ac_status aci_model_card_load(json_t **out_root, aci_zoo_card *out,
                               aci_memory *memory, const char *path,
                               ac_error *error);
 
+/* What aci_model_card_write writes; json_decref it. */
+ac_status aci_model_card_json(json_t **out, const aci_zoo_card *card,
+                              ac_error *error);
+
 #endif

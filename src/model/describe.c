@@ -136,15 +136,22 @@ static ac_status open_parts(json_t **out_root, aci_zoo_card *card,
     return status;
 }
 
-/* Costs and owned tensors into the card's variants: they need a model, of
- * which only the numbers are looked at. */
+/* Costs and owned tensors into the card's variants. */
+static void describe_list(json_t *root, const aci_model *model)
+{
+    json_t *list = json_object_get(root, "variants");
+
+    for (int32_t i = 0; i < model->n_variants; i++)
+        aci_model_describe_variant(json_array_get(list, (size_t)i), model, i);
+}
+
+/* They need a model, of which only the numbers are looked at. */
 static ac_status describe_variants(json_t *root, const aci_zoo_card *card,
                                    const aci_weight_store *store,
                                    aci_memory *memory, const char *path,
                                    int verify, ac_error *error)
 {
     aci_model *model = aci_platform_alloc_zeroed(memory, 1, sizeof *model);
-    json_t *list = json_object_get(root, "variants");
     ac_status status;
 
     if (model == NULL)
@@ -158,8 +165,8 @@ static ac_status describe_variants(json_t *root, const aci_zoo_card *card,
     if (status == AC_OK)
         status = aci_model_open_extras(&model->extras, memory, path, card,
                                        store, verify, error);
-    for (int32_t i = 0; status == AC_OK && i < card->n_variants; i++)
-        aci_model_describe_variant(json_array_get(list, (size_t)i), model, i);
+    if (status == AC_OK)
+        describe_list(root, model);
     aci_model_extras_close(model->extras);
     aci_platform_free(memory, model);
     return status;
@@ -173,6 +180,43 @@ static double bytes_ratio(const aci_zoo_card *card,
 
     return (double)(card->weights_bytes + card->extras_bytes) /
            (2.0 * (double)n);
+}
+
+static void describe_store(json_t *root, const aci_zoo_card *card,
+                           const aci_weight_store *store, int verified)
+{
+    json_object_set_new(root, "kind", json_string("zoo"));
+    json_object_set_new(root, "shape",
+                        make_shape(aci_model_store_shape(store), NULL));
+    json_object_set_new(root, "store", make_store(store));
+    json_object_set_new(root, "verified", json_boolean(verified));
+    json_object_set_new(root, "bytes_over_16_bit",
+                        json_real(bytes_ratio(card, store)));
+}
+
+ac_status aci_model_describe_open(char **out, aci_memory *memory,
+                                  const aci_model *model,
+                                  const aci_zoo_card *card, ac_error *error)
+{
+    const aci_model_storage *storage = model->storage;
+    aci_zoo_card *copy = aci_platform_alloc_zeroed(memory, 1, sizeof *copy);
+    json_t *root = NULL;
+    ac_status status;
+
+    *out = NULL;
+    if (copy == NULL)
+        return aci_platform_fail_memory(error, "a description");
+    *copy = *card;
+    memcpy(copy->variants, model->variants, sizeof copy->variants);
+    status = aci_model_card_json(&root, copy, error);
+    if (status == AC_OK) {
+        describe_list(root, model);
+        describe_store(root, copy, storage->store, 0);
+        status = print(out, memory, root, error);
+    }
+    json_decref(root);
+    aci_platform_free(memory, copy);
+    return status;
 }
 
 ac_status aci_model_describe_zoo(char **out, aci_memory *memory,
@@ -192,13 +236,7 @@ ac_status aci_model_describe_zoo(char **out, aci_memory *memory,
         status = describe_variants(root, card, store, memory, path, verify,
                                    error);
     if (status == AC_OK) {
-        json_object_set_new(root, "kind", json_string("zoo"));
-        json_object_set_new(root, "shape",
-                            make_shape(aci_model_store_shape(store), NULL));
-        json_object_set_new(root, "store", make_store(store));
-        json_object_set_new(root, "verified", json_boolean(verify));
-        json_object_set_new(root, "bytes_over_16_bit",
-                            json_real(bytes_ratio(card, store)));
+        describe_store(root, card, store, verify);
         status = print(out, memory, root, error);
     }
     json_decref(root);

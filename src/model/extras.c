@@ -340,14 +340,12 @@ static ac_status verify_parts(const aci_extras *extras, const char *path,
 
 /* ---- open and close ------------------------------------------------------ */
 
-static ac_status open_mapped(aci_extras *extras, const char *path,
-                             uint32_t group, uint64_t store_checksum,
-                             int verify, ac_error *error)
+static ac_status check_mapped(aci_extras *extras, const char *path,
+                              uint32_t group, uint64_t store_checksum,
+                              int verify, ac_error *error)
 {
-    ac_status status = aci_platform_map(&extras->mapping, path, error);
+    ac_status status;
 
-    if (status != AC_OK)
-        return status;
     if (extras->mapping.size < sizeof extras->header)
         return aci_platform_fail(error, AC_E_FORMAT,
                                  "%s ended inside its header", path);
@@ -370,18 +368,41 @@ ac_status aci_model_extras_open(aci_extras **out, aci_memory *memory,
                                 uint64_t store_checksum, int verify,
                                 ac_error *error)
 {
+    aci_mapping mapping;
+    ac_status status = aci_platform_map(&mapping, path, error);
+
+    *out = NULL;
+    if (status != AC_OK)
+        return status;
+    return aci_model_extras_open_image(out, memory, &mapping, path, shape,
+                                       variants, n_variants, group,
+                                       store_checksum, verify, error);
+}
+
+ac_status aci_model_extras_open_image(aci_extras **out, aci_memory *memory,
+                                      aci_mapping *image, const char *path,
+                                      const aci_shape *shape,
+                                      const aci_variant *variants,
+                                      int32_t n_variants, uint32_t group,
+                                      uint64_t store_checksum, int verify,
+                                      ac_error *error)
+{
     aci_extras *extras = aci_platform_alloc_zeroed(memory, 1, sizeof *extras);
     ac_status status;
 
     *out = NULL;
-    if (extras == NULL)
+    if (extras == NULL) {
+        aci_platform_unmap(image);
         return aci_platform_fail_memory(error, "extras");
+    }
     extras->memory = memory;
+    extras->mapping = *image;
+    *image = (aci_mapping){ NULL, 0 };
     extras->shape = shape;
     extras->variants = variants;
     extras->n_variants = n_variants;
     extras->n_layer = shape->n_layer;
-    status = open_mapped(extras, path, group, store_checksum, verify, error);
+    status = check_mapped(extras, path, group, store_checksum, verify, error);
     extras->shape = NULL;
     extras->variants = NULL;
     if (status == AC_OK)

@@ -7,6 +7,7 @@
 #include "model/extras_format.h"
 #include "model/shape.h"
 #include "model/variant.h"
+#include "platform/files.h"
 #include "platform/memory.h"
 
 typedef struct aci_extras aci_extras;
@@ -36,6 +37,15 @@ ac_status aci_model_extras_open(aci_extras **out, aci_memory *memory,
                                 int32_t n_variants, uint32_t group,
                                 uint64_t store_checksum, int verify,
                                 ac_error *error);
+/* The same of bytes that are mapped already, called `path` in messages. The
+ * image is the extras' from here on, a failure included. */
+ac_status aci_model_extras_open_image(aci_extras **out, aci_memory *memory,
+                                      aci_mapping *image, const char *path,
+                                      const aci_shape *shape,
+                                      const aci_variant *variants,
+                                      int32_t n_variants, uint32_t group,
+                                      uint64_t store_checksum, int verify,
+                                      ac_error *error);
 void aci_model_extras_close(aci_extras *extras); /* NULL is fine */
 
 uint64_t aci_model_extras_bytes(const aci_extras *extras);

@@ -191,6 +191,22 @@ static void describe_storage(aci_model *model, const aci_weight_store *store)
     }
 }
 
+ac_status aci_model_join(aci_model *model, aci_zoo_card *card,
+                         ac_error *error)
+{
+    const aci_model_storage *storage = model->storage;
+    ac_status status;
+
+    model->shape = *aci_model_store_shape(storage->store);
+    status = allocate_layers(model, error);
+    if (status != AC_OK)
+        return status;
+    attach(model, storage->store);
+    take_card(model, card);
+    describe_storage(model, storage->store);
+    return AC_OK;
+}
+
 ac_status aci_model_load_zoo(aci_model *model, int verify, ac_error *error)
 {
     aci_model_storage *storage = model->storage;
@@ -205,22 +221,16 @@ ac_status aci_model_load_zoo(aci_model *model, int verify, ac_error *error)
         status = open_store(storage, model, verify, error);
     if (status == AC_OK)
         status = check_pair(card, storage->store, error);
-    if (status == AC_OK) {
-        model->shape = *aci_model_store_shape(storage->store);
+    if (status == AC_OK)
         status = aci_model_check_plans(card->variants, card->n_variants,
-                                       &model->shape, error);
-    }
+                                       aci_model_store_shape(storage->store),
+                                       error);
     if (status == AC_OK)
         status = aci_model_open_extras(&model->extras, model->memory,
                                        model->zoo_path, card, storage->store,
                                        verify, error);
     if (status == AC_OK)
-        status = allocate_layers(model, error);
-    if (status == AC_OK) {
-        attach(model, storage->store);
-        take_card(model, card);
-        describe_storage(model, storage->store);
-    }
+        status = aci_model_join(model, card, error);
     aci_model_card_clear(card, model->memory);
     aci_platform_free(model->memory, card);
     return status;
@@ -244,16 +254,31 @@ static ac_status check_no_torso(aci_model *model, ac_error *error)
     return AC_OK;
 }
 
+ac_status aci_model_begin(aci_model **out, aci_memory *memory,
+                          const char *path, ac_error *error)
+{
+    aci_model *model = aci_platform_alloc_zeroed(memory, 1, sizeof *model);
+
+    *out = NULL;
+    if (model == NULL)
+        return aci_platform_fail_memory(error, "a model");
+    model->memory = memory;
+    model->storage = aci_platform_alloc_zeroed(memory, 1,
+                                               sizeof(aci_model_storage));
+    model->zoo_path = aci_platform_strndup(memory, path, strlen(path));
+    if (model->storage == NULL || model->zoo_path == NULL) {
+        aci_model_close(model);
+        return aci_platform_fail_memory(error, "a model");
+    }
+    *out = model;
+    return AC_OK;
+}
+
 static ac_status open_into(aci_model *model, const char *path, int verify,
                            ac_error *error)
 {
     ac_status status;
 
-    model->storage = aci_platform_alloc_zeroed(model->memory, 1,
-                                               sizeof(aci_model_storage));
-    model->zoo_path = aci_platform_strndup(model->memory, path, strlen(path));
-    if (model->storage == NULL || model->zoo_path == NULL)
-        return aci_platform_fail_memory(error, "a model");
     if (aci_model_is_zoo(path))
         return aci_model_load_zoo(model, verify, error);
     status = check_no_torso(model, error);
@@ -267,13 +292,11 @@ ac_status aci_model_open(aci_model **out, aci_memory *memory,
                          const char *path, int verify, ac_error *error)
 {
     aci_model *model;
-    ac_status status;
+    ac_status status = aci_model_begin(&model, memory, path, error);
 
     *out = NULL;
-    model = aci_platform_alloc_zeroed(memory, 1, sizeof *model);
-    if (model == NULL)
-        return aci_platform_fail_memory(error, "a model");
-    model->memory = memory;
+    if (status != AC_OK)
+        return status;
     status = open_into(model, path, verify, error);
     if (status != AC_OK) {
         aci_model_close(model);

@@ -28,6 +28,8 @@ typedef struct aci_model {
     aci_variant variants[AC_MAX_VARIANTS];
     int32_t n_variants;
     int32_t full_variant;
+    uint32_t absent_variants;                /* a bit each: their weights were
+                                                left out and they cannot run */
     int32_t group;                           /* 0 for a checkpoint */
     aci_extras *extras;                      /* NULL: no variant owns any */
     uint64_t mapped_bytes;                   /* of both files */

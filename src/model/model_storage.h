@@ -13,6 +13,15 @@ typedef struct aci_model_storage {
     size_t n_dense;
 } aci_model_storage;
 
+/* A zeroed model but for `memory`, `storage` and `zoo_path`. */
+ac_status aci_model_begin(aci_model **out, aci_memory *memory,
+                          const char *path, ac_error *error);
+
+/* Points a model whose store and extras are open at what they hold, and hands
+ * it the card's variants. */
+ac_status aci_model_join(aci_model *model, aci_zoo_card *card,
+                         ac_error *error);
+
 /* Both fill a zeroed model that has `memory`, `storage` and `zoo_path`. On
  * failure what they allocated stays in the model for aci_model_close. */
 ac_status aci_model_load_zoo(aci_model *model, int verify, ac_error *error);

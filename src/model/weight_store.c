@@ -169,13 +169,11 @@ static ac_status verify_weights(const aci_weight_store *store,
     return AC_OK;
 }
 
-static ac_status open_mapped(aci_weight_store *store, const char *path,
-                             int verify, ac_error *error)
+static ac_status check_mapped(aci_weight_store *store, const char *path,
+                              int verify, ac_error *error)
 {
-    ac_status status = aci_platform_map(&store->mapping, path, error);
+    ac_status status;
 
-    if (status != AC_OK)
-        return status;
     if (store->mapping.size < ACI_STORE_PAGE)
         return aci_platform_fail(error, AC_E_FORMAT,
                                  "%s ended inside its header", path);
@@ -198,15 +196,34 @@ static ac_status open_mapped(aci_weight_store *store, const char *path,
 ac_status aci_model_store_open(aci_weight_store **out, aci_memory *memory,
                                const char *path, int verify, ac_error *error)
 {
-    aci_weight_store *store;
+    aci_mapping mapping;
+    ac_status status = aci_platform_map(&mapping, path, error);
+
+    *out = NULL;
+    if (status != AC_OK)
+        return status;
+    return aci_model_store_open_image(out, memory, &mapping, path, verify,
+                                      error);
+}
+
+ac_status aci_model_store_open_image(aci_weight_store **out,
+                                     aci_memory *memory, aci_mapping *image,
+                                     const char *name, int verify,
+                                     ac_error *error)
+{
+    aci_weight_store *store = aci_platform_alloc_zeroed(memory, 1,
+                                                        sizeof *store);
     ac_status status;
 
     *out = NULL;
-    store = aci_platform_alloc_zeroed(memory, 1, sizeof *store);
-    if (store == NULL)
+    if (store == NULL) {
+        aci_platform_unmap(image);
         return aci_platform_fail_memory(error, "a weight store");
+    }
     store->memory = memory;
-    status = open_mapped(store, path, verify, error);
+    store->mapping = *image;
+    *image = (aci_mapping){ NULL, 0 };
+    status = check_mapped(store, name, verify, error);
     if (status != AC_OK) {
         aci_model_store_close(store);
         return status;

@@ -9,6 +9,7 @@
 #include "kernels/matrix.h"
 #include "model/shape.h"
 #include "model/store_format.h"
+#include "platform/files.h"
 #include "platform/memory.h"
 
 typedef struct aci_weight_store aci_weight_store;
@@ -18,6 +19,12 @@ typedef struct aci_weight_store aci_weight_store;
  * AC_E_UNSUPPORTED for other versions and byte orders. */
 ac_status aci_model_store_open(aci_weight_store **out, aci_memory *memory,
                                const char *path, int verify, ac_error *error);
+/* The same of bytes that are mapped already, called `name` in messages. The
+ * image is the store's from here on, a failure included. */
+ac_status aci_model_store_open_image(aci_weight_store **out,
+                                     aci_memory *memory, aci_mapping *image,
+                                     const char *name, int verify,
+                                     ac_error *error);
 void aci_model_store_close(aci_weight_store *store); /* NULL is fine */
 
 const aci_shape *aci_model_store_shape(const aci_weight_store *store);

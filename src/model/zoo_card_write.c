@@ -250,16 +250,28 @@ static int is_complete(const json_t *root, const aci_zoo_card *card)
     return 1;
 }
 
+ac_status aci_model_card_json(json_t **out, const aci_zoo_card *card,
+                              ac_error *error)
+{
+    json_t *root = make_root(card);
+
+    *out = NULL;
+    if (root == NULL || !is_complete(root, card)) {
+        json_decref(root);
+        return aci_platform_fail_memory(error, "the zoo's card");
+    }
+    *out = root;
+    return AC_OK;
+}
+
 ac_status aci_model_card_write(const aci_zoo_card *card, aci_memory *memory,
                                const char *path, ac_error *error)
 {
-    json_t *root = make_root(card);
-    ac_status status;
+    json_t *root = NULL;
+    ac_status status = aci_model_card_json(&root, card, error);
 
-    if (root != NULL && is_complete(root, card))
+    if (status == AC_OK)
         status = aci_platform_json_write(root, memory, path, error);
-    else
-        status = aci_platform_fail_memory(error, "the zoo's card");
     json_decref(root);
     return status;
 }

@@ -3,6 +3,7 @@
 #define ACI_WORKSHOP_WORKSHOP_H
 
 #include "model/checkpoint.h"
+#include "model/model.h"
 #include "model/variant.h"
 #include "platform/memory.h"
 #include "platform/threads.h"
@@ -20,13 +21,21 @@ ac_status aci_workshop_compress(aci_memory *memory, aci_pool *pool,
 int aci_workshop_compress_is_begun(aci_memory *memory, const char *folder);
 
 /* compress/: the same with random weights of a named shape
- * ("tiny", "smollm-135m", "llama-3.2-1b", "llama-3.1-8b"), seeded by
- * options->seed. The vocabulary is the shape's; the tokenizer is the caller's
- * to add. AC_E_NOT_FOUND lists the names. */
+ * (model/known_shapes.h), seeded by options->seed. The vocabulary is the
+ * shape's; the tokenizer is the caller's to add. AC_E_NOT_FOUND lists the
+ * names. */
 ac_status aci_workshop_synthesize(aci_memory *memory, aci_pool *pool,
                                   const char *shape_name, const char *folder,
                                   const ac_compress_options *options,
                                   ac_error *error);
+
+/* compress/: opens random weights that are on no disk, described by a text
+ * (compress/synthetic_spec.h): a model like one of a zoo's, and what ac_inspect
+ * says of it. AC_E_NOT_FOUND lists the shapes. */
+ac_status aci_workshop_synthetic_open(aci_model **out, aci_memory *memory,
+                                      const char *text, ac_error *error);
+ac_status aci_workshop_synthetic_describe(char **out_json, aci_memory *memory,
+                                          const char *text, ac_error *error);
 
 /* compress/: puts measured figures into a zoo's card: those of `figures` that
  * are not NaN, for the variant of that name. Atomic; the rest of the card

@@ -35,7 +35,8 @@ static void host_release(void *block, void *user)
     free(block);
 }
 
-static ac_status use_with(host *h, const char *ledger, ac_error *error)
+static ac_status use_with(host *h, const char *path, const char *ledger,
+                          ac_error *error)
 {
     ac_open_options options = AC_OPEN_OPTIONS_INIT;
 
@@ -44,10 +45,10 @@ static ac_status use_with(host *h, const char *ledger, ac_error *error)
     options.release = host_release;
     options.allocator_user = h;
     options.ledger_path = ledger;
-    return faults_use_zoo(faults_path("tiny.zoo"), &options, error);
+    return faults_use_zoo(path, &options, error);
 }
 
-static void fail_each(const char *ledger_name)
+static void fail_each(const char *zoo, const char *ledger_name)
 {
     host calm = { 0, 0, 0 };
     ac_error error = AC_ERROR_INIT;
@@ -58,7 +59,7 @@ static void fail_each(const char *ledger_name)
     if (ledger_name != NULL)
         ledger = strcpy(path, faults_path(ledger_name));
 
-    ck_assert_msg(use_with(&calm, ledger, &error) == AC_OK, "%s",
+    ck_assert_msg(use_with(&calm, zoo, ledger, &error) == AC_OK, "%s",
                   error.message);
     ck_assert_int_eq(calm.n_out, 0);
     total = calm.n_asked;
@@ -66,7 +67,7 @@ static void fail_each(const char *ledger_name)
     for (unsigned long at = 1; at <= total; at++) {
         host stingy = { 0, 0, at };
         ac_error failure = AC_ERROR_INIT;
-        ac_status status = use_with(&stingy, ledger, &failure);
+        ac_status status = use_with(&stingy, zoo, ledger, &failure);
 
         ck_assert_msg(stingy.n_out == 0, "allocation %lu of %lu: %ld leaked",
                       at, total, stingy.n_out);
@@ -76,18 +77,28 @@ static void fail_each(const char *ledger_name)
         ck_assert_int_eq(failure.status, AC_E_NO_MEMORY);
         ck_assert_uint_gt(strlen(failure.message), 0);
     }
-    ck_assert_int_eq(use_with(&calm, ledger, &error), AC_OK);
+    ck_assert_int_eq(use_with(&calm, zoo, ledger, &error), AC_OK);
 }
 
 START_TEST(each_allocation_of_using_a_zoo)
 {
-    fail_each(NULL);
+    char zoo[160];
+
+    fail_each(strcpy(zoo, faults_path("tiny.zoo")), NULL);
+}
+END_TEST
+
+START_TEST(each_allocation_with_random_weights)
+{
+    fail_each("synthetic:tiny", NULL);
 }
 END_TEST
 
 START_TEST(each_allocation_with_a_ledger)
 {
-    fail_each("ledger.sqlite");
+    char zoo[160];
+
+    fail_each(strcpy(zoo, faults_path("tiny.zoo")), "ledger.sqlite");
 }
 END_TEST
 
@@ -159,6 +170,7 @@ Suite *test_failing_allocations_suite(void)
     tcase_add_unchecked_fixture(tests, faults_zoo_make, faults_zoo_remove);
     tcase_set_timeout(tests, 120);
     tcase_add_test(tests, each_allocation_of_using_a_zoo);
+    tcase_add_test(tests, each_allocation_with_random_weights);
     tcase_add_test(tests, each_allocation_with_a_ledger);
     tcase_add_test(tests, memory_limit_is_an_error_not_a_crash);
     tcase_add_test(tests, engine_survives_a_session_that_did_not_fit);
