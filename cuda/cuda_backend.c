@@ -191,7 +191,6 @@ static void close_backend(aci_backend *backend)
 static const aci_backend_operations operations = {
     aci_cuda_begin_step, aci_cuda_end_step,
     aci_cuda_run_embed, aci_cuda_run_norm, aci_cuda_run_project,
-    aci_cuda_run_gate, aci_cuda_run_activate,
     aci_cuda_run_rotate_append, aci_cuda_run_attend,
     aci_cuda_allocate, aci_cuda_release, aci_cuda_host_to, aci_cuda_to_host,
     aci_cuda_adopt, synchronize, close_backend, aci_cuda_refuse, used_bytes,
@@ -209,7 +208,7 @@ static ac_status make_scratch(aci_cuda_backend *cuda, ac_error *error)
         { (void **)&a->scales, groups * sizeof(float) },
         { (void **)&a->sum_high, groups * sizeof(int32_t) },
         { (void **)&a->sum_low, groups * sizeof(int32_t) },
-        { (void **)&cuda->normed, n * sizeof(float) },
+        { (void **)&cuda->changed, n * sizeof(float) },
         { (void **)&cuda->tokens, ACI_MAX_ROWS * sizeof(int32_t) },
         { (void **)&cuda->positions, ACI_MAX_ROWS * sizeof(int32_t) },
         { (void **)&cuda->frequencies, width * sizeof(float) } };

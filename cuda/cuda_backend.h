@@ -39,7 +39,7 @@ typedef struct aci_cuda_backend {
     aci_cuda_upload *uploads;
     size_t n_uploads, n_uploads_room;
     aci_cuda_activations activations;
-    float *normed;           /* [ACI_MAX_ROWS, max_width] */
+    float *changed;          /* [ACI_MAX_ROWS, max_width] normed or gated */
     int32_t *tokens;         /* [ACI_MAX_ROWS], and on the host: */
     int32_t *positions;      /* [ACI_MAX_ROWS] */
     int32_t seen_positions[ACI_MAX_ROWS];
@@ -92,18 +92,9 @@ ac_status aci_cuda_run_norm(aci_backend *backend, float *out, const float *x,
                             const float *weight, int32_t n_rows,
                             int32_t width, float eps, ac_error *error);
 ac_status aci_cuda_run_project(aci_backend *backend,
-                               const aci_product *products,
-                               int32_t n_products, const float *x,
-                               size_t x_stride, const float *norm_weight,
-                               float norm_eps, int32_t n_rows,
+                               const aci_product *products, int32_t n_products,
+                               const aci_input *input, int32_t n_rows,
                                ac_error *error);
-ac_status aci_cuda_run_gate(aci_backend *backend, float *out, float *scratch,
-                            const aci_linear *gate_linear,
-                            const aci_linear *up, const float *x,
-                            const float *norm_weight, float norm_eps,
-                            int32_t n_rows, ac_error *error);
-ac_status aci_cuda_run_activate(aci_backend *backend, float *out,
-                                const float *up, size_t n, ac_error *error);
 ac_status aci_cuda_run_peaks(aci_backend *backend, aci_peaks *out,
                              const float *logits, int32_t n_rows,
                              int32_t n_vocab, float scale, ac_error *error);

@@ -37,25 +37,12 @@ ac_status aci_cuda_run_norm(aci_backend *backend, float *out, const float *x,
                           "norm", error);
 }
 
-ac_status aci_cuda_run_activate(aci_backend *backend, float *out,
-                                const float *up, size_t n, ac_error *error)
-{
-    aci_cuda_backend *cuda = (aci_cuda_backend *)backend;
-    ac_status status = aci_cuda_enter(cuda, error);
-
-    if (status != AC_OK)
-        return status;
-    return aci_cuda_check(cuda, aci_cuda_activate(out, up, n, cuda->queue),
-                          "activate", error);
-}
-
 /* ---- products ------------------------------------------------------------ */
 
 static ac_status run_quantised(aci_cuda_backend *cuda,
                                const aci_product *products, int32_t n_products,
-                               const float *x, size_t x_stride,
-                               const float *norm_weight, float norm_eps,
-                               int32_t n_rows, ac_error *error)
+                               const aci_input *input, int32_t n_rows,
+                               ac_error *error)
 {
     const aci_linear *first = &products[0].linear;
     aci_cuda_activations a = cuda->activations;
@@ -65,8 +52,7 @@ static ac_status run_quantised(aci_cuda_backend *cuda,
     a.n_in_padded = first->weight->n_in_padded;
     a.group = first->weight->group;
     a.bits = first->activation_bits;
-    result = aci_cuda_quantise(&a, x, x_stride, first->weight->n_in,
-                               norm_weight, norm_eps, cuda->queue);
+    result = aci_cuda_quantise(&a, input, first->weight->n_in, cuda->queue);
     if (result == cudaSuccess && n_rows <= ACI_CUDA_FEW_ROWS)
         result = aci_cuda_multiply_few(products, n_products, &a, cuda->queue);
     else if (result == cudaSuccess)
@@ -75,17 +61,22 @@ static ac_status run_quantised(aci_cuda_backend *cuda,
 }
 
 static ac_status run_dense(aci_cuda_backend *cuda, const aci_product *products,
-                           int32_t n_products, const float *x, size_t x_stride,
-                           const float *norm_weight, float norm_eps,
+                           int32_t n_products, const aci_input *input,
                            int32_t n_rows, ac_error *error)
 {
     cudaError_t result = cudaSuccess;
     int32_t i, width = products[0].linear.weight->n_in;
+    const float *x = input->x;
+    size_t x_stride = input->x_stride;
 
-    if (norm_weight != NULL) {
-        result = aci_cuda_norm(cuda->normed, x, x_stride, norm_weight, n_rows,
-                               width, norm_eps, cuda->queue);
-        x = cuda->normed;
+    if (input->norm_weight != NULL)
+        result = aci_cuda_norm(cuda->changed, x, x_stride, input->norm_weight,
+                               n_rows, width, input->norm_eps, cuda->queue);
+    else if (input->up != NULL)
+        result = aci_cuda_activate(cuda->changed, x, input->up, x_stride,
+                                   n_rows, width, cuda->queue);
+    if (input->norm_weight != NULL || input->up != NULL) {
+        x = cuda->changed;
         x_stride = (size_t)width;
     }
     for (i = 0; i < n_products && result == cudaSuccess; i++)
@@ -96,9 +87,8 @@ static ac_status run_dense(aci_cuda_backend *cuda, const aci_product *products,
 
 ac_status aci_cuda_run_project(aci_backend *backend,
                                const aci_product *products, int32_t n_products,
-                               const float *x, size_t x_stride,
-                               const float *norm_weight, float norm_eps,
-                               int32_t n_rows, ac_error *error)
+                               const aci_input *input, int32_t n_rows,
+                               ac_error *error)
 {
     aci_cuda_backend *cuda = (aci_cuda_backend *)backend;
     ac_status status = aci_cuda_enter(cuda, error);
@@ -106,26 +96,7 @@ ac_status aci_cuda_run_project(aci_backend *backend,
     if (status != AC_OK)
         return status;
     return (products[0].linear.weight_bits == 32 ? run_dense : run_quantised)(
-        cuda, products, n_products, x, x_stride, norm_weight, norm_eps, n_rows,
-        error);
-}
-
-ac_status aci_cuda_run_gate(aci_backend *backend, float *out, float *scratch,
-                            const aci_linear *gate_linear, const aci_linear *up,
-                            const float *x, const float *norm_weight,
-                            float norm_eps, int32_t n_rows, ac_error *error)
-{
-    size_t n_ff = (size_t)gate_linear->weight->n_out;
-    aci_product both[2] = { { *gate_linear, out, n_ff, 0 },
-                            { *up, scratch, n_ff, 0 } };
-    ac_status status = aci_cuda_run_project(
-        backend, both, 2, x, (size_t)gate_linear->weight->n_in, norm_weight,
-        norm_eps, n_rows, error);
-
-    if (status == AC_OK)
-        status = aci_cuda_run_activate(backend, out, scratch,
-                                       n_ff * (size_t)n_rows, error);
-    return status;
+        cuda, products, n_products, input, n_rows, error);
 }
 
 /* ---- choosing ------------------------------------------------------------ */

@@ -58,6 +58,12 @@ static __device__ __forceinline__ float aci_round_even(float x)
     return (x + 12582912.0f) - 12582912.0f;
 }
 
+/* x / (1 + exp(-x)); expf rather than __expf: its error reaches the logits. */
+static __device__ __forceinline__ float aci_silu(float x)
+{
+    return x / (1.0f + expf(-x));
+}
+
 /* ---- across a warp ------------------------------------------------------- */
 
 /* The sum, or the largest, of all lanes' values, in every lane; the same tree

@@ -30,11 +30,10 @@ typedef struct aci_cuda_activations {
  * not; *from_ptx where it compiled that itself. */
 cudaError_t aci_cuda_image(int32_t *from_ptx);
 
-/* quantise.cu: rows of x [n_rows, x_stride], through RMSNorm when norm_weight
- * is not NULL, into activations; columns from n_in on count as zero. */
-cudaError_t aci_cuda_quantise(const aci_cuda_activations *out, const float *x, size_t x_stride,
-                              int32_t n_in, const float *norm_weight, float norm_eps,
-                              cudaStream_t stream);
+/* quantise.cu: rows of the input, through what it asks for, into activations;
+ * columns from n_in on count as zero. */
+cudaError_t aci_cuda_quantise(const aci_cuda_activations *out, const aci_input *input,
+                              int32_t n_in, cudaStream_t stream);
 
 /* multiply_few.cu, multiply_many.cu: products whose weights lie in planes with
  * activations that were quantised for them: the same n_in_padded and group.
@@ -47,16 +46,18 @@ cudaError_t aci_cuda_multiply_many(const aci_product *products, int32_t n_produc
                                    const aci_cuda_activations *x, cudaStream_t stream);
 
 /* dense.cu: out = x W' (+ bias) for weights in float32; rows of x are already
- * normed. Sums are float32, each in one fixed order. */
+ * normed or gated. Sums are float32, each in one fixed order. */
 cudaError_t aci_cuda_multiply_dense(const aci_product *product, const float *x, size_t x_stride,
                                     int32_t n_rows, cudaStream_t stream);
 
-/* rows.cu: see backend.h; `tokens` is device memory. out may be x in norm. */
+/* rows.cu: see backend.h; `tokens` is device memory. out may be x in norm;
+ * activate: out [n_rows, width] = silu(x) * up, both [n_rows, stride]. */
 cudaError_t aci_cuda_embed(float *out, const aci_linear *table, const int32_t *tokens,
                            int32_t n_rows, cudaStream_t stream);
 cudaError_t aci_cuda_norm(float *out, const float *x, size_t x_stride, const float *weight,
                           int32_t n_rows, int32_t width, float eps, cudaStream_t stream);
-cudaError_t aci_cuda_activate(float *out, const float *up, size_t n, cudaStream_t stream);
+cudaError_t aci_cuda_activate(float *out, const float *x, const float *up, size_t stride,
+                              int32_t n_rows, int32_t width, cudaStream_t stream);
 
 /* peaks.cu: the peaks (kernels/peaks.h) of rows of logits [n_rows, n_vocab]:
  * afterwards they lie at the beginning of `scratch`, one a row. */

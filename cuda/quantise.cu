@@ -1,6 +1,7 @@
 /* quantise.cu - rows of float32 to the integers that products read.
  *
  *     y = x / sqrt(mean x^2 + eps) * w            where a norm is asked for
+ *     y = silu(x) * up                            where a gate is
  *     per group of y:  m = max |y|,  a = round_even(y * (limit / m)),
  *                      scale = m / limit,  sums of a
  *
@@ -16,15 +17,25 @@ enum { THREADS = 256, WARPS = THREADS / ACI_WARP };
 
 struct quantise_call {
     aci_cuda_activations out;
-    const float *x, *norm_weight;
-    size_t x_stride;
+    aci_input input;
     int32_t n_in;
-    float norm_eps;
 };
 
+/* Column k of a row, through what was asked for. */
+static __device__ __forceinline__ float input_at(const aci_input &input, int32_t row, int32_t k,
+                                                 float root)
+{
+    const size_t at = static_cast<size_t>(row) * input.x_stride + static_cast<size_t>(k);
+    const float x = input.x[at];
+
+    if (input.norm_weight != nullptr)
+        return x * root * input.norm_weight[k];
+    return input.up != nullptr ? aci_silu(x) * input.up[at] : x;
+}
+
 /* One group by one warp, lane l its columns l, l + 32, ... */
-static __device__ void quantise_group(const quantise_call &call, const float *x, int32_t row,
-                                      int32_t group, bool normed, float root)
+static __device__ void quantise_group(const quantise_call &call, int32_t row, int32_t group,
+                                      float root)
 {
     const int lane = threadIdx.x % ACI_WARP;
     const aci_cuda_activations &out = call.out;
@@ -37,9 +48,7 @@ static __device__ void quantise_group(const quantise_call &call, const float *x,
     for (int32_t i = 0; i < 4; i++) {
         const int32_t k = first + i * ACI_WARP + lane;
 
-        y[i] = i < n && k < call.n_in ? x[k] : 0.0f;
-        if (normed && i < n && k < call.n_in)
-            y[i] = y[i] * root * call.norm_weight[k];
+        y[i] = i < n && k < call.n_in ? input_at(call.input, row, k, root) : 0.0f;
         top = fmaxf(top, fabsf(y[i]));
     }
     top = aci_warp_max(top);
@@ -79,22 +88,21 @@ static __global__ void __launch_bounds__(THREADS) quantise_rows(quantise_call ca
 {
     ACI_SHARED(shared);
     const int32_t row = static_cast<int32_t>(blockIdx.x);
-    const float *x = call.x + static_cast<size_t>(row) * call.x_stride;
+    const float *x = call.input.x + static_cast<size_t>(row) * call.input.x_stride;
     const int32_t n_groups = call.out.n_in_padded / call.out.group;
-    const bool normed = call.norm_weight != nullptr;
-    const float root = normed ? aci_inverse_rms<WARPS>(x, call.n_in, call.norm_eps,
-                                                       reinterpret_cast<float *>(shared))
-                              : 1.0f;
+    const float root = call.input.norm_weight != nullptr
+                           ? aci_inverse_rms<WARPS>(x, call.n_in, call.input.norm_eps,
+                                                    reinterpret_cast<float *>(shared))
+                           : 1.0f;
 
     for (int32_t g = threadIdx.x / ACI_WARP; g < n_groups; g += WARPS)
-        quantise_group(call, x, row, g, normed, root);
+        quantise_group(call, row, g, root);
 }
 
-cudaError_t aci_cuda_quantise(const aci_cuda_activations *out, const float *x, size_t x_stride,
-                              int32_t n_in, const float *norm_weight, float norm_eps,
-                              cudaStream_t stream)
+cudaError_t aci_cuda_quantise(const aci_cuda_activations *out, const aci_input *input,
+                              int32_t n_in, cudaStream_t stream)
 {
-    const quantise_call call = { *out, x, norm_weight, x_stride, n_in, norm_eps };
+    const quantise_call call = { *out, *input, n_in };
 
     if ((out->group != 32 && out->group != 64 && out->group != 128) || out->n_rows < 1 ||
         out->n_in_padded % out->group != 0 || n_in > out->n_in_padded ||

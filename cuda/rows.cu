@@ -1,8 +1,8 @@
 /* rows.cu - what happens to rows one by one: embedding, RMSNorm, gating.
  *
  * Formulas in kernels/backend.h. All of it is bound by memory and small beside
- * the products: a block a row (or 1,024 numbers), a thread every 256th of it,
- * sums in one fixed order. */
+ * the products: a block a row, a thread every 256th of it, sums in one fixed
+ * order. */
 #include "cuda/kernels.h"
 #include "cuda/launch.h"
 
@@ -86,29 +86,22 @@ cudaError_t aci_cuda_norm(float *out, const float *x, size_t x_stride, const flo
 
 /* ---- gate ---------------------------------------------------------------- */
 
-enum { PER_THREAD = 4 };
-
-/* silu(x) * up; expf rather than __expf: its error reaches the logits. */
-static __global__ void __launch_bounds__(THREADS) activate_all(float *out, const float *up,
-                                                               size_t n)
+static __global__ void __launch_bounds__(THREADS)
+activate_rows(float *out, const float *x, const float *up, size_t stride, int32_t width)
 {
-    const size_t first = static_cast<size_t>(blockIdx.x) * THREADS * PER_THREAD + threadIdx.x;
+    const size_t row = blockIdx.x;
 
-    for (int i = 0; i < PER_THREAD; i++) {
-        const size_t at = first + static_cast<size_t>(i) * THREADS;
-
-        if (at < n)
-            out[at] = out[at] / (1.0f + expf(-out[at])) * up[at];
-    }
+    for (int32_t k = threadIdx.x; k < width; k += THREADS)
+        out[row * static_cast<size_t>(width) + static_cast<size_t>(k)] =
+            aci_silu(x[row * stride + static_cast<size_t>(k)]) *
+            up[row * stride + static_cast<size_t>(k)];
 }
 
-cudaError_t aci_cuda_activate(float *out, const float *up, size_t n, cudaStream_t stream)
+cudaError_t aci_cuda_activate(float *out, const float *x, const float *up, size_t stride,
+                              int32_t n_rows, int32_t width, cudaStream_t stream)
 {
-    const size_t per_block = static_cast<size_t>(THREADS) * PER_THREAD;
-    const size_t blocks = (n + per_block - 1) / per_block;
-
-    if (n == 0 || blocks >= (static_cast<size_t>(1) << 31))
+    if (n_rows < 1 || width < 1 || stride < static_cast<size_t>(width))
         return cudaErrorInvalidValue;
-    return aci_launch(activate_all, dim3(static_cast<unsigned>(blocks)), dim3(THREADS), 0, stream,
-                      out, up, n);
+    return aci_launch(activate_rows, dim3(static_cast<unsigned>(n_rows)), dim3(THREADS), 0, stream,
+                      out, x, up, stride, width);
 }

@@ -211,14 +211,14 @@ static ac_status make_workspace(aci_engine *engine, ac_error *error)
     work->attended = reserve(engine, rows, q);
     work->k = reserve(engine, rows, kv);
     work->v = reserve(engine, rows, kv);
-    work->hidden = reserve(engine, rows, ff);
-    work->scratch = reserve(engine, rows, ff);
+    work->gate = reserve(engine, rows, ff);
+    work->up = reserve(engine, rows, ff);
     for (i = 0; i < ACI_LOW_ROWS && rank > 0; i++) {
         work->low[i] = reserve(engine, rows, rank);
         n_missing += work->low[i] == NULL;
     }
     if (work->x && work->q && work->attended && work->k && work->v &&
-        work->hidden && work->scratch && n_missing == 0)
+        work->gate && work->up && n_missing == 0)
         return AC_OK;
     return engine->backend->operations->refuse(
         engine->backend, rows * row_bytes, "the forward pass", error);
@@ -291,7 +291,7 @@ void aci_engine_close(aci_engine *engine)
     work = &engine->workspace;
     {
         float *blocks[] = { work->x, work->q, work->attended, work->k,
-                            work->v, work->hidden, work->scratch,
+                            work->v, work->gate, work->up,
                             work->low[0], work->low[1], work->low[2],
                             engine->vectors };
 

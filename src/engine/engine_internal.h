@@ -36,7 +36,7 @@ typedef struct aci_workspace {
     float *x;                /* [rows, n_embd] the residual stream */
     float *q, *attended;     /* [rows, n_head * head_dim] */
     float *k, *v;            /* [rows, n_head_kv * head_dim] */
-    float *hidden, *scratch; /* [rows, n_ff] */
+    float *gate, *up;        /* [rows, n_ff] */
     float *low[ACI_LOW_ROWS]; /* [rows, largest rank]; NULL when none */
     int32_t rows;            /* longest chunk */
 } aci_workspace;
@@ -88,12 +88,11 @@ ac_status aci_engine_forward(aci_session *session, int32_t variant,
                              int32_t first_position, float *logits,
                              int32_t n_logits, ac_error *error);
 
-/* x [n_rows, x_stride], through RMSNorm when norm_weight is not NULL, times
- * each of n <= ACI_MAX_PRODUCTS weights. Whoever lends its V is the first. */
+/* The input's rows times each of n <= ACI_MAX_PRODUCTS weights. Whoever lends
+ * its V is the first. */
 ac_status aci_engine_multiply(aci_engine *engine, const aci_output *outputs,
-                              int32_t n, const float *x, size_t x_stride,
-                              const float *norm_weight, int32_t n_rows,
-                              ac_error *error);
+                              int32_t n, const aci_input *input,
+                              int32_t n_rows, ac_error *error);
 
 /* Evaluates session->tokens[n_cached .. n_tokens) in chunks and leaves the
  * last token's logits on the device. */

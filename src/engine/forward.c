@@ -22,6 +22,17 @@
 #include "platform/clock.h"
 #include "platform/error.h"
 
+/* The residual stream through RMSNorm. */
+static aci_input normed(const aci_engine *engine, const float *x,
+                        const float *weight)
+{
+    const aci_shape *shape = &engine->model->shape;
+    aci_input input = { .x = x, .x_stride = (size_t)shape->n_embd,
+                        .norm_weight = weight, .norm_eps = shape->norm_eps };
+
+    return input;
+}
+
 static ac_status run_attention(aci_session *session,
                                const aci_variant_layer *plan,
                                const aci_span *span, ac_error *error)
@@ -30,8 +41,10 @@ static ac_status run_attention(aci_session *session,
     const aci_backend_operations *ops = engine->backend->operations;
     const aci_workspace *work = &engine->workspace;
     aci_attention attention = session->attention;
-    size_t embd = (size_t)engine->model->shape.n_embd;
-    size_t q_width = (size_t)plan->n_head * (size_t)attention.head_dim;
+    const aci_input n = normed(engine, work->x, plan->attn_norm);
+    const aci_input attended = {
+        .x = work->attended,
+        .x_stride = (size_t)plan->n_head * (size_t)attention.head_dim };
     const aci_output qkv[3] = { { &plan->q, plan->q_bias, work->q, 0 },
                                 { &plan->k, plan->k_bias, work->k, 0 },
                                 { &plan->v, plan->v_bias, work->v, 0 } };
@@ -42,8 +55,7 @@ static ac_status run_attention(aci_session *session,
     attention.n_head_kv = plan->n_head_kv;
     attention.q_norm = plan->q_norm;
     attention.k_norm = plan->k_norm;
-    status = aci_engine_multiply(engine, qkv, 3, work->x, embd,
-                                 plan->attn_norm, span->n_rows, error);
+    status = aci_engine_multiply(engine, qkv, 3, &n, span->n_rows, error);
     if (status == AC_OK)
         status = ops->rotate_append(engine->backend, work->q, work->k,
                                     work->v, span, 1, &attention, error);
@@ -51,36 +63,8 @@ static ac_status run_attention(aci_session *session,
         status = ops->attend(engine->backend, work->attended, work->q, span,
                              1, &attention, error);
     if (status == AC_OK)
-        status = aci_engine_multiply(engine, &o, 1, work->attended, q_width,
-                                     NULL, span->n_rows, error);
-    return status;
-}
-
-/* hidden = silu(Wgate n) * Wup n, in one operation where both are whole. */
-static ac_status run_gate(aci_engine *engine, const aci_variant_layer *plan,
-                          int32_t n_rows, ac_error *error)
-{
-    const aci_backend_operations *ops = engine->backend->operations;
-    const aci_workspace *work = &engine->workspace;
-    const aci_output both[2] = {
-        { &plan->gate, plan->gate_bias, work->hidden, 0 },
-        { &plan->up, plan->up_bias, work->scratch, 0 } };
-    aci_linear gate = { &plan->gate.outer, plan->gate_bias,
-                        plan->gate.outer_bits, plan->gate.activation_bits };
-    aci_linear up = { &plan->up.outer, plan->up_bias, plan->up.outer_bits,
-                      plan->up.activation_bits };
-    ac_status status;
-
-    if (plan->gate.rank == 0 && plan->up.rank == 0)
-        return ops->gate(engine->backend, work->hidden, work->scratch, &gate,
-                         &up, work->x, plan->ffn_norm,
-                         engine->model->shape.norm_eps, n_rows, error);
-    status = aci_engine_multiply(engine, both, 2, work->x,
-                                 (size_t)engine->model->shape.n_embd,
-                                 plan->ffn_norm, n_rows, error);
-    if (status == AC_OK)
-        status = ops->activate(engine->backend, work->hidden, work->scratch,
-                               (size_t)n_rows * (size_t)plan->n_ff, error);
+        status = aci_engine_multiply(engine, &o, 1, &attended, span->n_rows,
+                                     error);
     return status;
 }
 
@@ -89,12 +73,17 @@ static ac_status run_feed_forward(aci_engine *engine,
                                   int32_t n_rows, ac_error *error)
 {
     const aci_workspace *work = &engine->workspace;
+    const aci_input n = normed(engine, work->x, plan->ffn_norm);
+    const aci_input gated = { .x = work->gate, .x_stride = (size_t)plan->n_ff,
+                              .up = work->up };
+    const aci_output both[2] = {
+        { &plan->gate, plan->gate_bias, work->gate, 0 },
+        { &plan->up, plan->up_bias, work->up, 0 } };
     const aci_output down = { &plan->down, plan->down_bias, work->x, 1 };
-    ac_status status = run_gate(engine, plan, n_rows, error);
+    ac_status status = aci_engine_multiply(engine, both, 2, &n, n_rows, error);
 
     if (status == AC_OK)
-        status = aci_engine_multiply(engine, &down, 1, work->hidden,
-                                     (size_t)plan->n_ff, NULL, n_rows, error);
+        status = aci_engine_multiply(engine, &down, 1, &gated, n_rows, error);
     return status;
 }
 
@@ -108,6 +97,7 @@ static ac_status run_model(aci_session *session, const aci_plan *plan,
     float *x = engine->workspace.x;
     int32_t n_rows = span.n_rows;
     int32_t l;
+    aci_input last;
     ac_status status;
 
     status = engine->backend->operations->embed(
@@ -123,9 +113,9 @@ static ac_status run_model(aci_session *session, const aci_plan *plan,
     }
     if (status != AC_OK || n_logits == 0)
         return status;
-    x += (size_t)(n_rows - n_logits) * (size_t)shape->n_embd;
-    return aci_engine_multiply(engine, &head, 1, x, (size_t)shape->n_embd,
-                               plan->final_norm, n_logits, error);
+    last = normed(engine, x + (size_t)(n_rows - n_logits) *
+                                  (size_t)shape->n_embd, plan->final_norm);
+    return aci_engine_multiply(engine, &head, 1, &last, n_logits, error);
 }
 
 /* The model between begin and end, or what was recorded of it. */

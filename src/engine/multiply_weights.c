@@ -33,6 +33,7 @@ static ac_status multiply_outer(aci_engine *engine, const aci_output *outputs,
                                 const float *low, int32_t rank,
                                 int32_t n_rows, ac_error *error)
 {
+    const aci_input input = { .x = low, .x_stride = (size_t)rank };
     aci_product products[ACI_MAX_PRODUCTS];
     int32_t n_products = 0, i;
 
@@ -40,14 +41,12 @@ static ac_status multiply_outer(aci_engine *engine, const aci_output *outputs,
         if (lows[i] == low)
             products[n_products++] = outer_product(&outputs[i]);
     return engine->backend->operations->project(
-        engine->backend, products, n_products, low, (size_t)rank, NULL, 0.0f,
-        n_rows, error);
+        engine->backend, products, n_products, &input, n_rows, error);
 }
 
 ac_status aci_engine_multiply(aci_engine *engine, const aci_output *outputs,
-                              int32_t n, const float *x, size_t x_stride,
-                              const float *norm_weight, int32_t n_rows,
-                              ac_error *error)
+                              int32_t n, const aci_input *input,
+                              int32_t n_rows, ac_error *error)
 {
     aci_product products[ACI_MAX_PRODUCTS] = { 0 };
     float *lows[ACI_MAX_PRODUCTS] = { 0 };
@@ -68,8 +67,7 @@ ac_status aci_engine_multiply(aci_engine *engine, const aci_output *outputs,
         }
     }
     status = engine->backend->operations->project(
-        engine->backend, products, n_products, x, x_stride, norm_weight,
-        engine->model->shape.norm_eps, n_rows, error);
+        engine->backend, products, n_products, input, n_rows, error);
     for (i = 0; i < n && status == AC_OK; i++)
         if (lows[i] != NULL && !outputs[i].weight->is_shared)
             status = multiply_outer(engine, outputs, n, lows, lows[i],

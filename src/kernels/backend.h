@@ -100,6 +100,19 @@ typedef struct aci_attention {
     aci_rope rope;
 } aci_attention;
 
+/* What products multiply: rows x [n_rows, x_stride], as they are or through one
+ * of two functions, which cost no pass of their own:
+ *     norm_weight   RMSNorm (Zhang, Sennrich 2019)
+ *     up            silu(x) * up, up [n_rows, x_stride]: the gated
+ *                   feed-forward's middle (Shazeer 2020) */
+typedef struct aci_input {
+    const float *x;
+    size_t x_stride;                /* in floats, >= n_in */
+    const float *norm_weight;       /* [n_in] or NULL */
+    float norm_eps;
+    const float *up;                /* or NULL, and when norm_weight is not */
+} aci_input;
+
 /* Where a product goes. */
 typedef struct aci_product {
     aci_linear linear;
@@ -144,24 +157,11 @@ typedef struct aci_backend_operations {
                       const float *weight, int32_t n_rows, int32_t width,
                       float eps, ac_error *error);
 
-    /* Several products of the same input: q, k and v; or one. When norm_weight
-     * is not NULL x goes through RMSNorm first. x [n_rows, x_stride]; all
-     * products share n_in. */
+    /* Several products of the same input: q, k and v; or one. All share n_in,
+     * and none goes where the input comes from. */
     ac_status (*project)(aci_backend *backend, const aci_product *products,
-                         int32_t n_products, const float *x, size_t x_stride,
-                         const float *norm_weight, float norm_eps,
+                         int32_t n_products, const aci_input *input,
                          int32_t n_rows, ac_error *error);
-
-    /* Gated feed-forward input: out = silu(gate(x)) * up(x) after RMSNorm;
-     * out [n_rows, n_ff]. `scratch` [n_rows, n_ff]. */
-    ac_status (*gate)(aci_backend *backend, float *out, float *scratch,
-                      const aci_linear *gate, const aci_linear *up,
-                      const float *x, const float *norm_weight, float norm_eps,
-                      int32_t n_rows, ac_error *error);
-
-    /* The second half of gate alone: out = silu(out) * up, n floats. */
-    ac_status (*activate)(aci_backend *backend, float *out, const float *up,
-                          size_t n, ac_error *error);
 
     /* q/k norm, rotary positions, then k and v are written to the cache.
      * q [n_rows, n_head*head_dim] is changed in place. */

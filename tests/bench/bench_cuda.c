@@ -153,10 +153,10 @@ static void do_product(bench *b, int i, void *user)
     aci_product product = { { &p->copies[i % p->n_copies], NULL,
                               p->weight_bits, p->activation_bits },
                             b->out, (size_t)p->n_out, 0 };
+    const aci_input input = { .x = b->x, .x_stride = (size_t)p->n_in };
     ac_error error = AC_ERROR_INIT;
 
-    if (b->backend->operations->project(b->backend, &product, 1, b->x,
-                                        (size_t)p->n_in, NULL, 0.0f,
+    if (b->backend->operations->project(b->backend, &product, 1, &input,
                                         p->n_rows, &error) != AC_OK)
         die(p->name, error.message);
 }

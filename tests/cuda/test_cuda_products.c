@@ -30,11 +30,11 @@ static void run_both(float *expected, float *found, const aci_linear *linear,
     aci_product product = { *linear, expected, n_out, accumulate };
     aci_matrix placed = *linear->weight;
     float *bias = NULL, *in, *out;
+    aci_input input = { .x = x, .x_stride = (size_t)linear->weight->n_in };
 
     ck_assert_int_eq(fixture.cpu->operations->project(
-                         fixture.cpu, &product, 1, x,
-                         (size_t)linear->weight->n_in, NULL, 0.0f, n_rows,
-                         NULL), AC_OK);
+                         fixture.cpu, &product, 1, &input, n_rows, NULL),
+                     AC_OK);
     cuda_fixture_adopt(&placed);
     in = cuda_fixture_upload(x, (size_t)n_rows *
                                     (size_t)linear->weight->n_in);
@@ -44,10 +44,10 @@ static void run_both(float *expected, float *found, const aci_linear *linear,
     product.linear.weight = &placed;
     product.linear.bias = bias;
     product.out = out;
+    input.x = in;
     ck_assert_int_eq(fixture.cuda->operations->project(
-                         fixture.cuda, &product, 1, in,
-                         (size_t)linear->weight->n_in, NULL, 0.0f, n_rows,
-                         NULL), AC_OK);
+                         fixture.cuda, &product, 1, &input, n_rows, NULL),
+                     AC_OK);
     cuda_fixture_download(found, out, bytes / sizeof(float));
     cuda_fixture_release(in);
     cuda_fixture_release(out);
@@ -196,6 +196,7 @@ START_TEST(products_of_one_input_share_a_call)
         float *in = cuda_fixture_upload(x, (size_t)rows[n] * 256);
         aci_matrix placed[3];
         aci_product all[3];
+        aci_input input = { .x_stride = 256 };
 
         for (i = 0; i < 3; i++) {
             placed[i] = s[i].matrix;
@@ -205,9 +206,11 @@ START_TEST(products_of_one_input_share_a_call)
                 cuda_fixture_upload(alone, (size_t)(rows[n] * n_out[i])),
                 (size_t)n_out[i], 0 };
         }
+        input.x = in;
         ck_assert_int_eq(fixture.cuda->operations->project(
-                             fixture.cuda, all, 3, in, 256, NULL, 0.0f,
-                             rows[n], NULL), AC_OK);
+                             fixture.cuda, all, 3, &input, rows[n], NULL),
+                         AC_OK);
+        input.x = x;
         for (i = 0; i < 3; i++) {
             aci_linear linear = { &s[i].matrix, NULL, i == 2 ? 4 : 8, 8 };
             size_t size = (size_t)(rows[n] * n_out[i]);
@@ -218,8 +221,8 @@ START_TEST(products_of_one_input_share_a_call)
                 aci_product one = { linear, alone, (size_t)n_out[i], 0 };
 
                 ck_assert_int_eq(fixture.cpu->operations->project(
-                                     fixture.cpu, &one, 1, x, 256, NULL, 0.0f,
-                                     rows[n], NULL), AC_OK);
+                                     fixture.cpu, &one, 1, &input, rows[n],
+                                     NULL), AC_OK);
             }
             product_sample_expect_same(alone, found, size, "one of three");
         }

@@ -327,10 +327,10 @@ static void by_hand(float *out, const opened *zoo, const aci_packed *packed,
     aci_matrix m = aci_workshop_packed_matrix(packed);
     aci_product p = { { &m, bias, packed->bits, activation_bits }, out,
                       (size_t)m.n_out, 0 };
+    const aci_input input = { x, (size_t)m.n_in, norm, 1e-5f, NULL };
 
     ck_assert_int_eq(zoo->backend->operations->project(
-                         zoo->backend, &p, 1, x, (size_t)m.n_in, norm, 1e-5f,
-                         n_rows, NULL), AC_OK);
+                         zoo->backend, &p, 1, &input, n_rows, NULL), AC_OK);
 }
 
 static double dequantised(const aci_packed *packed, int32_t row, int32_t k)
@@ -379,13 +379,14 @@ static void check_products(const opened *zoo, const char *variant)
         { &layers[1].v, layers[1].v_bias, out[2], 0 } };
     const aci_output o = { &layers[0].o, layers[0].o_bias, out[0], 0 };
     const aci_packed *const outer[3] = { &own.qu, &own.ku, &own.vu };
+    aci_input input = { .x = x, .x_stride = 128 };
     int32_t bits = layers[1].q.activation_bits;
     double bound = bits == 16 ? 1e-4 : 0.02;
 
     for (int i = 0; i < 5 * 256; i++)
         x[i] = structural_weight(7, 7, 7, i);
-    ck_assert_int_eq(aci_engine_multiply(zoo->engine, qkv, 3, x, 128, NULL, 5,
-                                         NULL), AC_OK);
+    ck_assert_int_eq(aci_engine_multiply(zoo->engine, qkv, 3, &input, 5, NULL),
+                     AC_OK);
     by_hand(low, zoo, &own.qkv, x, NULL, bits, NULL, 5);
     for (int i = 0; i < 3; i++) {
         by_hand(hand, zoo, outer[i], low, qkv[i].bias, bits, NULL, 5);
@@ -394,8 +395,9 @@ static void check_products(const opened *zoo, const char *variant)
         expect_near_float64(out[i], outer[i], &own.qkv, x, qkv[i].bias,
                             bound);
     }
-    ck_assert_int_eq(aci_engine_multiply(zoo->engine, &o, 1, x, 256, NULL, 5,
-                                         NULL), AC_OK);
+    input.x_stride = 256;
+    ck_assert_int_eq(aci_engine_multiply(zoo->engine, &o, 1, &input, 5, NULL),
+                     AC_OK);
     by_hand(low, zoo, &own.ov, x, NULL, bits, NULL, 5);
     by_hand(hand, zoo, &own.ou, low, o.bias, bits, NULL, 5);
     ck_assert_mem_eq(hand, out[0], 5 * 128 * sizeof(float));

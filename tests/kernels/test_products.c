@@ -34,9 +34,8 @@ static void teardown(void)
 }
 
 /* One product on one level into out [n_rows, n_out]. 0: level not here. */
-static int run_level(float *out, const char *level, const aci_linear *linear,
-                     const float *x, int32_t n_rows, const float *norm_weight,
-                     int accumulate)
+static int run_input(float *out, const char *level, const aci_linear *linear,
+                     const aci_input *input, int32_t n_rows, int accumulate)
 {
     aci_backend *backend = NULL;
     aci_product product = { *linear, out, (size_t)linear->weight->n_out,
@@ -46,12 +45,20 @@ static int run_level(float *out, const char *level, const aci_linear *linear,
         return 0;
     ck_assert_int_eq(aci_kernels_cpu_open(&backend, &memory, pool, level,
                                           MAX_WIDTH, NULL), AC_OK);
-    ck_assert_int_eq(backend->operations->project(
-                         backend, &product, 1, x,
-                         (size_t)linear->weight->n_in, norm_weight, 1e-5f,
-                         n_rows, NULL), AC_OK);
+    ck_assert_int_eq(backend->operations->project(backend, &product, 1, input,
+                                                  n_rows, NULL), AC_OK);
     backend->operations->close(backend);
     return 1;
+}
+
+static int run_level(float *out, const char *level, const aci_linear *linear,
+                     const float *x, int32_t n_rows, const float *norm_weight,
+                     int accumulate)
+{
+    const aci_input input = { x, (size_t)linear->weight->n_in, norm_weight,
+                              1e-5f, NULL };
+
+    return run_input(out, level, linear, &input, n_rows, accumulate);
 }
 
 /* One line of the problem list, on every level. */
@@ -118,6 +125,40 @@ START_TEST(a_batch_equals_its_rows_one_by_one)
                                            levels[l]);
             }
         }
+    product_sample_free(&memory, &s);
+}
+END_TEST
+
+/* Gated on the way in is gated before, each row by itself: 200 columns leave a
+ * tail behind every vector's width. */
+START_TEST(a_gated_input_is_its_rows_gated)
+{
+    enum { WIDTH = 200, STRIDE = 210, ROWS = 5 };
+    static float x[ROWS * STRIDE], up[ROWS * STRIDE], gated[ROWS * WIDTH];
+    static float expected[ROWS * 48], found[ROWS * 48];
+    static const char *const levels[] = { "reference", "avx2", "avx512" };
+    const aci_input input = { .x = x, .x_stride = STRIDE, .up = up };
+    const aci_input before = { .x = gated, .x_stride = WIDTH };
+    product_sample s;
+    int l, row;
+
+    product_sample_make(&s, &memory, &dice, 48, WIDTH, 64, 14, 0);
+    product_sample_fill(&dice, x, sizeof x / sizeof *x, 4.0f);
+    product_sample_fill(&dice, up, sizeof up / sizeof *up, 1.0f);
+    for (l = 0; l < 3; l++) {
+        const aci_cpu_level *level = aci_kernels_cpu_level(levels[l]);
+        const aci_linear linear = { &s.matrix, NULL, 8, 16 };
+
+        if (level == NULL)
+            continue;
+        for (row = 0; row < ROWS; row++) {
+            memcpy(gated + row * WIDTH, x + row * STRIDE, WIDTH * sizeof *x);
+            level->rows->gate(gated + row * WIDTH, up + row * STRIDE, WIDTH);
+        }
+        run_input(expected, levels[l], &linear, &before, ROWS, 0);
+        run_input(found, levels[l], &linear, &input, ROWS, 0);
+        product_sample_expect_same(expected, found, ROWS * 48, levels[l]);
+    }
     product_sample_free(&memory, &s);
 }
 END_TEST
@@ -284,6 +325,7 @@ Suite *test_products_suite(void)
     tcase_add_checked_fixture(tc, setup, teardown);
     tcase_add_test(tc, every_level_equals_the_reference_bit_for_bit);
     tcase_add_test(tc, a_batch_equals_its_rows_one_by_one);
+    tcase_add_test(tc, a_gated_input_is_its_rows_gated);
     tcase_add_test(tc, extreme_codes_do_not_overflow);
     tcase_add_test(tc, a_view_equals_a_matrix_of_its_own);
     tcase_add_test(tc, the_reference_is_near_float64);

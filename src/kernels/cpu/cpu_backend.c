@@ -111,34 +111,35 @@ static ac_status norm(aci_backend *backend, float *out, const float *x,
 
 /* ---- products ------------------------------------------------------------ */
 
-/* One call of project or gate. */
+/* One call of project. */
 typedef struct product_call {
     cpu_backend *cpu;
     const aci_product *products;
     int32_t n_products, n_rows;
-    const float *x;
-    size_t x_stride;
-    const float *norm_weight;
-    float norm_eps;
+    const aci_input *input;
     int32_t first_item[ACI_MAX_PRODUCTS + 1]; /* items of each product */
 } product_call;
 
-/* A row of the input, normed where asked, with zeros behind it. */
+/* A row of the input, normed or gated where asked, with zeros behind it. */
 static const float *input_row(const product_call *call, int32_t row,
                               int32_t thread)
 {
-    const float *x = call->x + (size_t)row * call->x_stride;
+    const aci_input *input = call->input;
+    const aci_row_functions *rows = call->cpu->level->rows;
+    size_t at = (size_t)row * input->x_stride;
     float *out = call->cpu->scratch[thread].row;
     const aci_matrix *m = call->products[0].linear.weight;
     int32_t n = m->n_in, padded = m->dense != NULL ? n : m->n_in_padded;
 
-    if (call->norm_weight != NULL) {
-        call->cpu->level->rows->norm(out, x, call->norm_weight, n, padded,
-                                     call->norm_eps);
+    if (input->norm_weight != NULL) {
+        rows->norm(out, input->x + at, input->norm_weight, n, padded,
+                   input->norm_eps);
         return out;
     }
-    memcpy(out, x, (size_t)n * sizeof *out);
+    memcpy(out, input->x + at, (size_t)n * sizeof *out);
     memset(out + n, 0, (size_t)(padded - n) * sizeof *out);
+    if (input->up != NULL)
+        rows->gate(out, input->up + at, (size_t)n);
     return out;
 }
 
@@ -256,12 +257,11 @@ static void run_dense(product_call *call)
 }
 
 static ac_status project(aci_backend *backend, const aci_product *products,
-                         int32_t n_products, const float *x, size_t x_stride,
-                         const float *norm_weight, float norm_eps,
+                         int32_t n_products, const aci_input *input,
                          int32_t n_rows, ac_error *error)
 {
     product_call call = { (cpu_backend *)backend, products, n_products,
-                          n_rows, x, x_stride, norm_weight, norm_eps, { 0 } };
+                          n_rows, input, { 0 } };
 
     (void)error;
     if (products[0].linear.weight_bits == 32)
@@ -269,58 +269,6 @@ static ac_status project(aci_backend *backend, const aci_product *products,
     else
         run_quantised(&call);
     return AC_OK;
-}
-
-/* ---- gated feed-forward -------------------------------------------------- */
-
-typedef struct gate_call {
-    const aci_cpu_level *level;
-    float *out;
-    const float *up;
-    size_t n;
-} gate_call;
-
-enum { GATE_BLOCK = 1024 }; /* a multiple of 16: tails only at the very end */
-
-static void gate_blocks(void *argument, int64_t first, int64_t last,
-                        int32_t thread)
-{
-    const gate_call *call = argument;
-    size_t from = (size_t)first * GATE_BLOCK, to = (size_t)last * GATE_BLOCK;
-
-    (void)thread;
-    if (to > call->n)
-        to = call->n;
-    call->level->rows->gate(call->out + from, call->up + from, to - from);
-}
-
-static ac_status activate(aci_backend *backend, float *out, const float *up,
-                          size_t n, ac_error *error)
-{
-    gate_call call = { ((cpu_backend *)backend)->level, out, up, n };
-
-    (void)error;
-    aci_platform_pool_run(backend->pool, gate_blocks, &call,
-                          (int64_t)((n + GATE_BLOCK - 1) / GATE_BLOCK), 8);
-    return AC_OK;
-}
-
-static ac_status gate(aci_backend *backend, float *out, float *scratch,
-                      const aci_linear *gate_linear, const aci_linear *up,
-                      const float *x, const float *norm_weight, float norm_eps,
-                      int32_t n_rows, ac_error *error)
-{
-    size_t n_ff = (size_t)gate_linear->weight->n_out;
-    aci_product both[2] = { { *gate_linear, out, n_ff, 0 },
-                            { *up, scratch, n_ff, 0 } };
-    ac_status status = project(backend, both, 2, x,
-                               (size_t)gate_linear->weight->n_in, norm_weight,
-                               norm_eps, n_rows, error);
-
-    if (status == AC_OK)
-        status = activate(backend, out, scratch, n_ff * (size_t)n_rows,
-                          error);
-    return status;
 }
 
 /* ---- rotary positions and the cache -------------------------------------- */
@@ -596,7 +544,7 @@ static ac_status peaks(aci_backend *backend, aci_peaks *out,
 
 static const aci_backend_operations operations = {
     begin_step, end_step,
-    embed,   norm,          project,  gate,     activate,
+    embed,   norm,          project,
     rotate_append, attend,  allocate, release,  copy,
     copy,    adopt,         synchronize, close_backend, refuse, used_bytes,
     peaks

@@ -44,9 +44,11 @@ static ac_status once(const timing *t, int32_t kind, int32_t bits,
         aci_product product = { { &cut, NULL, bits, bits == 16 ? 16 : 8 },
                                 t->out, (size_t)n_out, 0 };
 
-        status = t->backend->operations->project(
-            t->backend, &product, 1, t->x, (size_t)whole->n_in, NULL, 0.0f, 1,
-            error);
+        const aci_input input = { .x = t->x,
+                                  .x_stride = (size_t)whole->n_in };
+
+        status = t->backend->operations->project(t->backend, &product, 1,
+                                                 &input, 1, error);
     }
     return status;
 }
