@@ -88,6 +88,17 @@ static size_t used_bytes(aci_backend *backend)
     return aci_cuda_memory_used(&((aci_cuda_backend *)backend)->memory);
 }
 
+static ac_status check_room(aci_backend *backend, uint64_t bytes,
+                            ac_error *error)
+{
+    aci_cuda_backend *cuda = (aci_cuda_backend *)backend;
+    ac_status status = aci_cuda_enter(cuda, error);
+
+    return status == AC_OK
+               ? aci_cuda_memory_check(&cuda->memory, bytes, error)
+               : status;
+}
+
 void aci_cuda_release(aci_backend *backend, void *memory)
 {
     aci_cuda_backend *cuda = (aci_cuda_backend *)backend;
@@ -194,7 +205,7 @@ static const aci_backend_operations operations = {
     aci_cuda_run_rotate_append, aci_cuda_run_attend,
     aci_cuda_allocate, aci_cuda_release, aci_cuda_host_to, aci_cuda_to_host,
     aci_cuda_adopt, synchronize, close_backend, aci_cuda_refuse, used_bytes,
-    aci_cuda_run_peaks
+    aci_cuda_run_peaks, check_room
 };
 
 /* What an operation needs besides its arguments, for the widest call. */

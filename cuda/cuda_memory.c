@@ -1,6 +1,8 @@
 /* cuda_memory.c - see cuda_memory.h. */
 #include "cuda/cuda_memory.h"
 
+#include <stdio.h>
+
 #include "platform/error.h"
 
 ac_status aci_cuda_memory_open(aci_cuda_memory *memory, aci_memory *host,
@@ -112,4 +114,24 @@ ac_status aci_cuda_memory_refuse(aci_cuda_memory *memory, size_t bytes,
                              "cuda:%d had no memory for %s: %zu bytes were "
                              "asked for, %zu of %zu are free",
                              (int)memory->device, what, bytes, left, total);
+}
+
+ac_status aci_cuda_memory_check(aci_cuda_memory *memory, uint64_t bytes,
+                                ac_error *error)
+{
+    size_t used = aci_cuda_memory_used(memory);
+    size_t left = 0, total = 0;
+    char what[64];
+
+    if (cudaMemGetInfo(&left, &total) != cudaSuccess) {
+        cudaGetLastError();
+        return AC_OK; /* whoever allocates will be told */
+    }
+    if (memory->most_bytes != 0 && memory->most_bytes - used < left)
+        left = memory->most_bytes - used;
+    if (bytes <= left)
+        return AC_OK;
+    snprintf(what, sizeof what, "%.2f GiB of weights",
+             (double)bytes / (1024.0 * 1024.0 * 1024.0));
+    return aci_cuda_memory_refuse(memory, (size_t)bytes, what, error);
 }

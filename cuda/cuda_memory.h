@@ -49,4 +49,9 @@ size_t aci_cuda_memory_used(aci_cuda_memory *memory);
 ac_status aci_cuda_memory_refuse(aci_cuda_memory *memory, size_t bytes,
                                  const char *what, ac_error *error);
 
+/* AC_E_NO_MEMORY, with the numbers, when weights of so many bytes would not be
+ * had now. Memory in pieces may still be refused later. */
+ac_status aci_cuda_memory_check(aci_cuda_memory *memory, uint64_t bytes,
+                                ac_error *error);
+
 #endif

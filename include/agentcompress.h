@@ -575,6 +575,34 @@ AC_API ac_status ac_ledger_feedback(ac_ledger *ledger, uint64_t request_id,
 AC_API ac_status ac_ledger_report(ac_ledger *ledger, const char *html_path,
                                   ac_error *error);
 
+/* One entry of a price book (docs/costs.md): what an hour of one device costs,
+ * by whom it is asked and who says so since when. Texts are lent for the
+ * call. */
+typedef struct ac_price {
+    uint32_t struct_size;
+    uint32_t reserved;
+    int64_t nanodollars_per_hour; /* -1: unset */
+    const char *name;
+    const char *provider;
+    const char *as_of;            /* "2026-11-09" */
+    const char *source;
+} ac_price;
+
+/* Return 0 to go on, anything else to stop early. */
+typedef int32_t (*ac_price_callback)(const ac_price *price, void *user);
+
+/* ac_prices_read: the entries of a price book, in its order.
+ *
+ * price_book_path  as in ac_open_options: NULL is the one built in.
+ * on_price         called on this thread, after the whole book was checked.
+ * Returns          AC_OK, also when stopped early; AC_E_NOT_FOUND (no such
+ *                  file), AC_E_FORMAT, AC_E_UNSUPPORTED, AC_E_IO,
+ *                  AC_E_NO_MEMORY.
+ * Threads          any, concurrently.                        Since 0.1. */
+AC_API ac_status ac_prices_read(const char *price_book_path,
+                                ac_price_callback on_price, void *user,
+                                ac_error *error);
+
 /* ---- 7. The workshop: making zoos and predictors ------------------------- */
 
 /* Long work reports how far it is; return anything but 0 to stop it (the call

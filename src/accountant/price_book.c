@@ -173,15 +173,17 @@ static ac_status find_in(aci_price *out, const json_t *prices,
                                      list);
 }
 
-static ac_status find_in_text(aci_price *out, const char *text, size_t n,
-                              const char *name, ac_error *error)
+/* The book of a text, when it is one; json_decref it in every case. */
+static ac_status read_book(json_t **out, const char *text, size_t n,
+                           ac_error *error)
 {
     json_error_t mistake;
     json_t *root = json_loadb(text, n, JSON_REJECT_DUPLICATES, &mistake);
     const char *format = json_string_value(json_object_get(root, "format"));
     const json_t *version = json_object_get(root, "format_version");
-    ac_status status;
+    ac_status status = AC_OK;
 
+    *out = root;
     if (root == NULL)
         status = aci_platform_fail(error, AC_E_FORMAT, "line %d: %.160s",
                                    mistake.line, mistake.text);
@@ -195,17 +197,58 @@ static ac_status find_in_text(aci_price *out, const char *text, size_t n,
                                    "format_version was %lld, not %d",
                                    (long long)json_integer_value(version),
                                    FORMAT_VERSION);
-    else
-        status = find_in(out, json_object_get(root, "prices"), name, error);
-    json_decref(root);
-    if (status == AC_OK)
-        out->book_checksum = aci_platform_checksum(text, n, 0);
     return status;
 }
 
-ac_status aci_accountant_price_find(aci_price *out, aci_memory *memory,
-                                    const char *path, const char *name,
-                                    ac_error *error)
+/* What is wanted of a book: one price, or each of them. */
+typedef struct asking {
+    aci_price *one;
+    const char *name;
+    aci_price_each *each;
+    void *user;
+} asking;
+
+static ac_status give_each(const json_t *prices, const asking *a,
+                           ac_error *error)
+{
+    size_t n = json_array_size(prices), i;
+    aci_price price;
+    ac_status status = AC_OK;
+
+    for (i = 0; i < n && status == AC_OK; i++) {
+        status = read_price(&price, json_array_get(prices, i), error);
+        if (status == AC_OK)
+            status = find_in(&price, prices, price.name, error);
+    }
+    for (i = 0; i < n && status == AC_OK; i++) {
+        status = read_price(&price, json_array_get(prices, i), error);
+        if (status == AC_OK && a->each(&price, a->user) != 0)
+            break;
+    }
+    return status;
+}
+
+static ac_status answer(const asking *a, const char *text, size_t n,
+                        ac_error *error)
+{
+    json_t *root = NULL;
+    ac_status status = read_book(&root, text, n, error);
+    const json_t *prices = json_object_get(root, "prices");
+
+    if (status == AC_OK && a->each != NULL && !json_is_array(prices))
+        status = find_in(NULL, prices, "", error); /* says so */
+    else if (status == AC_OK && a->each != NULL)
+        status = give_each(prices, a, error);
+    else if (status == AC_OK)
+        status = find_in(a->one, prices, a->name, error);
+    json_decref(root);
+    if (status == AC_OK && a->one != NULL)
+        a->one->book_checksum = aci_platform_checksum(text, n, 0);
+    return status;
+}
+
+static ac_status ask(const asking *a, aci_memory *memory, const char *path,
+                     ac_error *error)
 {
     char *text;
     char prefix[160];
@@ -213,17 +256,35 @@ ac_status aci_accountant_price_find(aci_price *out, aci_memory *memory,
     ac_status status;
 
     if (path == NULL)
-        return find_in_text(out, BUILT_IN, sizeof BUILT_IN - 1, name, error);
+        return answer(a, BUILT_IN, sizeof BUILT_IN - 1, error);
     status = aci_platform_read_file(&text, &n, memory, path, MAX_BOOK_BYTES,
                                     error);
     if (status != AC_OK)
         return status;
-    status = find_in_text(out, text, n, name, error);
+    status = answer(a, text, n, error);
     aci_platform_free(memory, text);
     if (status == AC_OK)
         return AC_OK;
     snprintf(prefix, sizeof prefix, "price book %.140s", path);
     return aci_platform_fail_within(error, status, prefix);
+}
+
+ac_status aci_accountant_price_find(aci_price *out, aci_memory *memory,
+                                    const char *path, const char *name,
+                                    ac_error *error)
+{
+    const asking a = { out, name, NULL, NULL };
+
+    return ask(&a, memory, path, error);
+}
+
+ac_status aci_accountant_prices(aci_memory *memory, const char *path,
+                                aci_price_each *each, void *user,
+                                ac_error *error)
+{
+    const asking a = { NULL, NULL, each, user };
+
+    return ask(&a, memory, path, error);
 }
 
 int64_t aci_accountant_price_of(const aci_price *price, uint64_t nanoseconds)

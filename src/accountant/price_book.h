@@ -21,6 +21,13 @@ ac_status aci_accountant_price_find(aci_price *out, aci_memory *memory,
                                     const char *path, const char *name,
                                     ac_error *error);
 
+/* Every entry, in the book's order, once the whole book was found good; stops
+ * when `each` does not answer 0. */
+typedef int32_t aci_price_each(const aci_price *price, void *user);
+ac_status aci_accountant_prices(aci_memory *memory, const char *path,
+                                aci_price_each *each, void *user,
+                                ac_error *error);
+
 /* Nanodollars of `nanoseconds`, rounded to nearest; -1 when unset. */
 int64_t aci_accountant_price_of(const aci_price *price, uint64_t nanoseconds);
 

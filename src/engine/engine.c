@@ -112,15 +112,59 @@ static ac_status place_vectors(aci_engine *engine, ac_error *error)
     return status;
 }
 
+static uint64_t matrix_bytes(const aci_matrix *m)
+{
+    uint64_t nibbles;
+
+    if (m->dense != NULL)
+        return (uint64_t)m->n_out * (uint64_t)m->n_in * sizeof(float);
+    nibbles = aci_matrix_nibble_bytes(m);
+    return (m->plane_a != NULL ? nibbles : 0) +
+           (m->plane_b != NULL ? nibbles : 0) +
+           (m->plane_c != NULL ? 2 * nibbles : 0) +
+           (m->scales != NULL ? aci_matrix_scale_bytes(m) : 0);
+}
+
+/* All that place_matrices will ask for. */
+static uint64_t count_matrices(const aci_engine *engine)
+{
+    uint64_t n = matrix_bytes(&engine->embed);
+    size_t k;
+    int32_t l;
+    int i;
+
+    if (!engine->model->shape.tied_embeddings)
+        n += matrix_bytes(&engine->head);
+    for (l = 0; l < engine->model->shape.n_layer; l++) {
+        const aci_layer *y = &engine->layers[l];
+        const aci_matrix *all[] = { &y->q, &y->k, &y->v, &y->o,
+                                    &y->gate, &y->up, &y->down };
+
+        for (i = 0; i < 7; i++)
+            n += matrix_bytes(all[i]);
+    }
+    for (k = 0; k < engine->n_owned; k++) {
+        const aci_owned *owned = &engine->owned[k];
+
+        if (owned->kind != ACI_OWNED_VECTOR)
+            n += matrix_bytes(&owned->matrix);
+        if (owned->kind == ACI_OWNED_LOW_RANK)
+            n += matrix_bytes(&owned->inner);
+    }
+    return n;
+}
+
 static ac_status place_matrices(aci_engine *engine, ac_error *error)
 {
     aci_backend *backend = engine->backend;
     size_t k;
     int32_t l;
     int i;
-    ac_status status = backend->operations->adopt(backend, &engine->embed,
-                                                  error);
+    ac_status status = backend->operations->check_room(
+        backend, count_matrices(engine), error);
 
+    if (status == AC_OK)
+        status = backend->operations->adopt(backend, &engine->embed, error);
     if (status == AC_OK && engine->model->shape.tied_embeddings)
         engine->head = engine->embed;
     else if (status == AC_OK)

@@ -210,6 +210,12 @@ typedef struct aci_backend_operations {
     ac_status (*peaks)(aci_backend *backend, aci_peaks *out,
                        const float *logits, int32_t n_rows, int32_t n_vocab,
                        float scale, ac_error *error);
+
+    /* Whether `adopt` will find memory for so many bytes of planes: before the
+     * minutes that copying them takes. AC_E_NO_MEMORY says what is needed and
+     * what there is. The CPU adopts in place: AC_OK. */
+    ac_status (*check_room)(aci_backend *backend, uint64_t bytes,
+                            ac_error *error);
 } aci_backend_operations;
 
 struct aci_backend {

@@ -574,3 +574,12 @@ AT(ac_workflows_score_options, reserved, 60);
 AT(ac_workflows_score_options, resample_seed, 64);
 AT(ac_workflows_score_options, on_verdict, 72);
 AT(ac_workflows_score_options, verdict_user, 80);
+
+SIZE(ac_price, 48);
+AT(ac_price, struct_size, 0);
+AT(ac_price, reserved, 4);
+AT(ac_price, nanodollars_per_hour, 8);
+AT(ac_price, name, 16);
+AT(ac_price, provider, 24);
+AT(ac_price, as_of, 32);
+AT(ac_price, source, 40);

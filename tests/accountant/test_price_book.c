@@ -156,6 +156,66 @@ START_TEST(a_book_cut_anywhere_is_refused)
 }
 END_TEST
 
+/* ---- ac_prices_read ------------------------------------------------------ */
+
+typedef struct seen {
+    char names[512];
+    int n, stop_at;
+} seen;
+
+static int32_t note(const ac_price *one, void *user)
+{
+    seen *s = user;
+
+    ck_assert_uint_eq(one->struct_size, sizeof *one);
+    ck_assert_uint_eq(strlen(one->as_of), 10);
+    ck_assert_uint_gt(strlen(one->provider), 0);
+    ck_assert_uint_gt(strlen(one->source), 0);
+    snprintf(s->names + strlen(s->names), 64, "%s ", one->name);
+    return ++s->n == s->stop_at;
+}
+
+START_TEST(every_price_is_read_in_order)
+{
+    seen s = { .n = 0 }, two = { .stop_at = 2 };
+    ac_error none = AC_ERROR_INIT;
+
+    ck_assert_int_eq(ac_prices_read(NULL, note, &s, &none), AC_OK);
+    ck_assert_str_eq(s.names, "local-cpu cpu-aws-c5.2xlarge "
+                              "cpu-aws-m7g.large a100 a100-aws h100 h100-aws "
+                              "h200 l40s l40s-aws unpriced ");
+    ck_assert_int_eq(ac_prices_read(NULL, note, &two, &none), AC_OK);
+    ck_assert_int_eq(two.n, 2);
+    ck_assert_int_eq(ac_prices_read(NULL, NULL, NULL, &none), AC_E_ARGUMENT);
+    ck_assert_int_eq(ac_prices_read("nowhere.json", note, &s, &none),
+                     AC_E_NOT_FOUND);
+}
+END_TEST
+
+/* Nothing is told of a book whose last entry is bad. */
+START_TEST(a_bad_book_gives_no_price)
+{
+    static const char *const bad[] = {
+        BOOK(ENTRY("a", "1") "," ENTRY("b", "-1")),
+        BOOK(ENTRY("a", "1") "," ENTRY("a", "2")),
+        "{\"format\": \"agentcompress-price-book\", \"format_version\": 1}",
+        "[]", ""
+    };
+    size_t i;
+
+    for (i = 0; i < sizeof bad / sizeof *bad; i++) {
+        seen s = { .n = 0 };
+        ac_error none = AC_ERROR_INIT;
+
+        ck_assert_int_ne(find_in(bad[i], "a"), AC_E_IO); /* writes it */
+        ck_assert_int_eq(ac_prices_read(small_path("book.json"), note, &s,
+                                        &none), AC_E_FORMAT);
+        ck_assert_int_eq(s.n, 0);
+    }
+    small_remove();
+}
+END_TEST
+
 Suite *test_price_book_suite(void);
 Suite *test_price_book_suite(void)
 {
@@ -171,6 +231,8 @@ Suite *test_price_book_suite(void)
     tcase_add_loop_test(tests, bad_books_are_refused, 0,
                         sizeof refused / sizeof *refused);
     tcase_add_test(tests, a_book_cut_anywhere_is_refused);
+    tcase_add_test(tests, every_price_is_read_in_order);
+    tcase_add_test(tests, a_bad_book_gives_no_price);
     suite_add_tcase(suite, tests);
     return suite;
 }

@@ -468,6 +468,15 @@ static size_t used_bytes(aci_backend *backend)
     return 0;
 }
 
+static ac_status check_room(aci_backend *backend, uint64_t bytes,
+                            ac_error *error)
+{
+    (void)backend;
+    (void)bytes;
+    (void)error;
+    return AC_OK;
+}
+
 static void *allocate(aci_backend *backend, size_t bytes)
 {
     return aci_platform_alloc(backend->memory, bytes);
@@ -547,7 +556,7 @@ static const aci_backend_operations operations = {
     embed,   norm,          project,
     rotate_append, attend,  allocate, release,  copy,
     copy,    adopt,         synchronize, close_backend, refuse, used_bytes,
-    peaks
+    peaks,   check_room
 };
 
 /* Untouched pages cost nothing, so everything is sized for the largest call. */
