@@ -41,6 +41,14 @@ static int b_byte(void *const lanes[32], int k, int column)
 
 void m16n8k32_u8_s8(void *const lanes[32])
 {
+    int16_t a[16][32], b[8][32]; /* so that the compiler multiplies many at once */
+
+    for (int k = 0; k < 32; k++) {
+        for (int row = 0; row < 16; row++)
+            a[row][k] = static_cast<int16_t>(a_byte(lanes, row, k));
+        for (int column = 0; column < 8; column++)
+            b[column][k] = static_cast<int16_t>(b_byte(lanes, k, column));
+    }
     for (int row = 0; row < 16; row++)
         for (int column = 0; column < 8; column++) {
             uint32_t *c = static_cast<uint32_t *>( /* sums wrap around */
@@ -48,7 +56,7 @@ void m16n8k32_u8_s8(void *const lanes[32])
             int32_t sum = 0;
 
             for (int k = 0; k < 32; k++)
-                sum += a_byte(lanes, row, k) * b_byte(lanes, k, column);
+                sum += a[row][k] * b[column][k];
             c[2 * (row / 8) + column % 2] += static_cast<uint32_t>(sum);
         }
 }

@@ -380,6 +380,8 @@ cudaError_t cudaFuncGetAttributes(cudaFuncAttributes *out, const void *)
         return say(cudaErrorNoKernelImageForDevice);
     out->binaryVersion = 90;
     out->ptxVersion = code == EMULATION_HAS_PTX ? 80 : 90;
+    /* kernels with warpgroups are bounded to a warp where they are empty */
+    out->maxThreadsPerBlock = code == EMULATION_HAS_SM_90A ? 1024 : 32;
     return say(cudaSuccess);
 }
 

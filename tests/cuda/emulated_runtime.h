@@ -86,7 +86,9 @@ cudaError_t cudaGraphLaunch(cudaGraphExec_t graph, cudaStream_t stream);
 cudaError_t cudaGraphExecDestroy(cudaGraphExec_t graph);
 cudaError_t cudaGraphDestroy(cudaGraph_t graph);
 /* What the code asks of a kernel; the real struct has more fields. */
-struct cudaFuncAttributes { int binaryVersion, ptxVersion; };
+struct cudaFuncAttributes {
+    int binaryVersion, ptxVersion, maxThreadsPerBlock;
+};
 cudaError_t cudaFuncGetAttributes(struct cudaFuncAttributes *out,
                                   const void *kernel);
 cudaError_t cudaFuncSetAttribute(const void *kernel,
@@ -102,8 +104,15 @@ void emulation_plug(int n_devices);
 
 /* Whether the driver finds code for the device: as it is at the start, none at
  * all, or PTX of an older generation that it compiles. */
-enum { EMULATION_HAS_CODE, EMULATION_HAS_NO_CODE, EMULATION_HAS_PTX };
+enum {
+    EMULATION_HAS_CODE, EMULATION_HAS_NO_CODE, EMULATION_HAS_PTX,
+    EMULATION_HAS_SM_90A /* as at the start, and warpgroups besides */
+};
 void emulation_code(int what);
+
+/* On: products of warpgroups take the two offsets of a descriptor for each
+ * other, as if ours had been made for another reading of the manual. */
+void emulation_swap_offsets(int on);
 
 /* Asking for the devices fails with this, as where a driver does not start;
  * cudaSuccess: it does not. */

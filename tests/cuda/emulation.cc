@@ -6,11 +6,12 @@
 
 #include <vector>
 
+#include "emulated_block.h"
 #include "fibers.h"
 
 namespace emulation {
 
-enum class state { ready, at_barrier, at_meeting, done };
+enum class state { ready, at_barrier, at_meeting, waiting, done };
 
 struct copy { void *to; const void *from; size_t bytes; };
 
@@ -18,6 +19,9 @@ struct thread {
     fiber stack = {};
     place at = {};
     state now = state::ready;
+    bool (*holds)(const void *, uint32_t) = nullptr; /* what ends waiting */
+    const void *what = nullptr;
+    uint32_t number = 0;
     std::vector<copy> open;                /* not yet in a group */
     std::vector<std::vector<copy>> groups; /* oldest first */
 };
@@ -35,17 +39,34 @@ static thread *me;
 static void *shared;
 static std::function<void()> *body;
 static const char *failure;
-static unsigned order_seed;
+static unsigned order_seed, dice;
 place *here;
 
 /* ---- what a kernel calls ------------------------------------------------- */
 
-static size_t my_number() { return static_cast<size_t>(me - threads.data()); }
+size_t thread_number() { return static_cast<size_t>(me - threads.data()); }
+
+unsigned throw_dice(unsigned n)
+{
+    if (order_seed == 0)
+        return 0;
+    dice = dice * 1664525u + 1013904223u;
+    return (dice >> 8) % n;
+}
 
 static void pause_as(state s)
 {
     me->now = s;
     fiber_leave();
+}
+
+void pause_until(bool (*holds)(const void *, uint32_t), const void *what,
+                 uint32_t number)
+{
+    me->holds = holds;
+    me->what = what;
+    me->number = number;
+    pause_as(state::waiting);
 }
 
 void fail(const char *what)
@@ -81,20 +102,20 @@ void nothing(void *const[32]) {}
 
 void meet(warp_operation operation, void *mine)
 {
-    warp *w = &warps[my_number() / 32];
+    warp *w = &warps[thread_number() / 32];
 
     if (w->arrived == 0)
         w->operation = operation;
     if (w->operation != operation)
         fail("the lanes of a warp met in different operations");
-    w->brought[my_number() % 32] = mine;
+    w->brought[thread_number() % 32] = mine;
     if (++w->arrived < 32) {
         pause_as(state::at_meeting);
         return;
     }
     w->arrived = 0;
     operation(w->brought);
-    size_t first = my_number() / 32 * 32;
+    size_t first = thread_number() / 32 * 32;
     for (size_t i = first; i < first + 32; i++)
         if (threads[i].now == state::at_meeting)
             threads[i].now = state::ready;
@@ -134,6 +155,8 @@ static void run_thread()
         if (!group.empty())
             fail("a thread left without waiting for its copies");
     me->groups.clear();
+    if (const char *left = end_warpgroup_thread())
+        fail(left);
     me->now = state::done;
     fiber_end();
 }
@@ -149,6 +172,7 @@ static bool prepare_block(dim3 grid, dim3 size, dim3 block, size_t bytes)
     at_barrier = 0;
     for (warp &w : warps)
         w.arrived = 0;
+    begin_warpgroups(n_threads, bytes);
     for (size_t i = 0; i < n_threads; i++) {
         thread *t = &threads[i];
         unsigned n = static_cast<unsigned>(i);
@@ -175,31 +199,42 @@ static void run_one(thread *t)
         open_barrier();
 }
 
+static bool can_run(const thread &t)
+{
+    return t.now == state::ready ||
+           (t.now == state::waiting && t.holds(t.what, t.number));
+}
+
+static bool give_up(const char *why)
+{
+    failure = why;
+    fprintf(stderr, "emulation: %s\n", why);
+    return false;
+}
+
 /* Until all are done; false when those left wait for something that will not
  * come. */
-static bool run_block(std::vector<size_t> &order, unsigned *dice)
+static bool run_block(std::vector<size_t> &order)
 {
     while (live > 0) {
         bool progress = false;
 
-        for (size_t i = n_threads - 1; order_seed != 0 && i > 0; i--) {
-            *dice = *dice * 1664525u + 1013904223u;
-            std::swap(order[i], order[(*dice >> 8) % (i + 1)]);
-        }
+        for (size_t i = n_threads - 1; order_seed != 0 && i > 0; i--)
+            std::swap(order[i],
+                      order[throw_dice(static_cast<unsigned>(i + 1))]);
         for (size_t i : order)
-            if (threads[i].now == state::ready && failure == nullptr) {
+            if (failure == nullptr && can_run(threads[i])) {
                 run_one(&threads[i]);
                 progress = true;
             }
         if (failure != nullptr)
             return false;
-        if (!progress) {
-            failure = "threads wait for others that have left, or never come";
-            fprintf(stderr, "emulation: %s\n", failure);
-            return false;
-        }
+        if (!progress && !land_copies())
+            return give_up("threads wait for others that have left, or never "
+                           "come");
     }
-    return true;
+    const char *left = end_warpgroups();
+    return left == nullptr || give_up(left);
 }
 
 static bool has_sound_shape(dim3 grid, dim3 size, size_t bytes)
@@ -226,15 +261,14 @@ bool run_grid(dim3 grid, dim3 size, size_t bytes,
     std::vector<size_t> order(n_threads);
     for (size_t i = 0; i < n_threads; i++)
         order[i] = i;
-    unsigned dice = order_seed;
-
+    dice = order_seed;
     body = kernel;
     failure = nullptr;
     for (unsigned z = 0; z < grid.z; z++)
         for (unsigned y = 0; y < grid.y; y++)
             for (unsigned x = 0; x < grid.x; x++)
                 if (!prepare_block(grid, size, dim3(x, y, z), bytes) ||
-                    !run_block(order, &dice))
+                    !run_block(order))
                     return false;
     return true;
 }

@@ -10,7 +10,10 @@
  * were waited for (they are carried out only then), shared memory read before
  * it was written (it holds 0xFF) or beyond its end (under ASan).
  *
- * Not modelled: time, memory order between blocks, the L1 cache.
+ * What Hopper's warpgroups add is in emulated_warpgroup.h.
+ *
+ * Not modelled: time, memory order between blocks, the L1 cache, the order of
+ * ordinary writes and asynchronous reads of shared memory (proxies).
  *
  * This file is included by the compiler's command line in front of every file
  * of cuda/; ACI_CUDA_EMULATED is defined. */
@@ -25,6 +28,7 @@
 #include <functional>
 
 #include "emulated_runtime.h"
+#include "emulated_warpgroup.h"
 
 #define __global__
 #define __device__

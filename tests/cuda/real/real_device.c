@@ -13,6 +13,21 @@ void emulation_plug(int n_devices)
     (void)n_devices;
 }
 
+void emulation_code(int what)
+{
+    (void)what;
+}
+
+void emulation_swap_offsets(int on)
+{
+    (void)on;
+}
+
+void emulation_fail_launch(int n)
+{
+    (void)n;
+}
+
 void emulation_order(unsigned seed)
 {
     (void)seed;
