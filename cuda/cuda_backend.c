@@ -280,6 +280,8 @@ ac_status aci_cuda_open(aci_backend **out, aci_memory *memory, int32_t device,
     if (status == AC_OK)
         status = make_scratch(cuda, error);
     if (status == AC_OK)
+        status = aci_cuda_try_wide(cuda, error);
+    if (status == AC_OK)
         *out = &cuda->base;
     else
         close_backend(&cuda->base);

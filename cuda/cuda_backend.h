@@ -4,6 +4,7 @@
  *
  *     cuda_backend.c     open and close, memory, errors
  *     cuda_weights.c     matrices on the device
+ *     cuda_wide.c        whether the device multiplies by warpgroups
  *     cuda_operations.c  rows and products
  *     cuda_attention.c   rotary positions and attention
  *     cuda_passes.c      a forward pass as a whole, recorded and replayed */
@@ -38,6 +39,7 @@ typedef struct aci_cuda_backend {
     aci_cuda_memory memory;  /* all that is allocated on the device */
     aci_cuda_upload *uploads;
     size_t n_uploads, n_uploads_room;
+    int uses_wide;           /* multiply_wide.cu; it passed its self-test */
     aci_cuda_activations activations;
     float *changed;          /* [ACI_MAX_ROWS, max_width] normed or gated */
     int32_t *tokens;         /* [ACI_MAX_ROWS], and on the host: */
@@ -79,6 +81,10 @@ ac_status aci_cuda_to_host(aci_backend *backend, void *host,
 /* At least `bytes` of scratch, for one operation at a time. */
 ac_status aci_cuda_grow_scratch(aci_cuda_backend *cuda, size_t bytes,
                                 ac_error *error);
+
+/* cuda_wide.c: tries multiply_wide.cu where it can run, sets uses_wide and
+ * adds to the description. Fails only where the device did. */
+ac_status aci_cuda_try_wide(aci_cuda_backend *cuda, ac_error *error);
 
 /* cuda_weights.c */
 ac_status aci_cuda_adopt(aci_backend *backend, aci_matrix *matrix,

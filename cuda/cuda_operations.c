@@ -52,9 +52,13 @@ static ac_status run_quantised(aci_cuda_backend *cuda,
     a.n_in_padded = first->weight->n_in_padded;
     a.group = first->weight->group;
     a.bits = first->activation_bits;
+    a.is_wide = cuda->uses_wide && aci_cuda_wide_takes(&a);
     result = aci_cuda_quantise(&a, input, first->weight->n_in, cuda->queue);
     if (result == cudaSuccess && n_rows <= ACI_CUDA_FEW_ROWS)
         result = aci_cuda_multiply_few(products, n_products, &a, cuda->queue);
+    else if (result == cudaSuccess && a.is_wide)
+        result =
+            aci_cuda_multiply_wide(products, n_products, &a, 0, cuda->queue);
     else if (result == cudaSuccess)
         result = aci_cuda_multiply_many(products, n_products, &a, cuda->queue);
     return aci_cuda_check(cuda, result, "a product", error);

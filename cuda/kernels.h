@@ -18,12 +18,20 @@ extern "C" {
  *   scales, sum_high,
  *   sum_low             [n_groups, row_stride]: the tokens of a group side by
  *                       side, row_stride a multiple of 64
- * Rows up to the next multiple of 64 may be read, and are never used. */
+ * Rows up to the next multiple of 64 may be read, and are never used.
+ *
+ * In the wide order, which multiply_wide.cu reads, high and low are instead
+ *     [n_in_padded / 64, row_stride / 8, 4, 8, 16]
+ * tile of 64 columns, eight tokens, piece, token of the eight, byte: piece p
+ * has of the tile the columns 4p .. 4p+3 of each sixteen, which the lanes of a
+ * warp bring together (product_call.h). Rows up to the next multiple of 128
+ * may be read then. */
 typedef struct aci_cuda_activations {
     int8_t *high, *low;
     float *scales;
     int32_t *sum_high, *sum_low;
     int32_t n_rows, row_stride, n_in_padded, group, bits;
+    int32_t is_wide;
 } aci_cuda_activations;
 
 /* image.cu: whether the driver has code for the current device, an error where
@@ -44,6 +52,20 @@ cudaError_t aci_cuda_multiply_few(const aci_product *products, int32_t n_product
                                   const aci_cuda_activations *x, cudaStream_t stream);
 cudaError_t aci_cuda_multiply_many(const aci_product *products, int32_t n_products,
                                    const aci_cuda_activations *x, cudaStream_t stream);
+
+/* multiply_wide.cu: the same on sm_90a, for many rows in the wide order, which
+ * it takes (by shape: rows, group, row_stride) or not; whether the driver runs
+ * our code for sm_90a, without which it must not be called; the products. From
+ * 65 rows on: a block takes 128, and with fewer than half of them used
+ * multiply_many's blocks of 64 waste less. `patience` other than 0 bounds each
+ * wait inside the kernel, to that many times 10 microseconds about, after which
+ * the result is anything: for the self-test of a device. */
+enum { ACI_CUDA_WIDE_ROWS = 65 };
+int32_t aci_cuda_wide_takes(const aci_cuda_activations *x);
+int32_t aci_cuda_wide_image(void);
+cudaError_t aci_cuda_multiply_wide(const aci_product *products, int32_t n_products,
+                                   const aci_cuda_activations *x, int32_t patience,
+                                   cudaStream_t stream);
 
 /* dense.cu: out = x W' (+ bias) for weights in float32; rows of x are already
  * normed or gated. Sums are float32, each in one fixed order. */

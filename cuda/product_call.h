@@ -1,4 +1,4 @@
-/* product_call.h - what the two kernels of products share: the call as it goes
+/* product_call.h - what the three kernels of products share: the call as it goes
  * to the device, and how bytes of planes become operands of the tensor cores.
  *
  * A lane (g, j) = (lane / 4, lane % 4) reads 16 bytes of a nibble tile at
@@ -36,6 +36,7 @@ struct product_call {
     product_target targets[ACI_MAX_PRODUCTS];
     aci_cuda_activations x;
     int32_t n_targets, n_strips;
+    int32_t patience;        /* multiply_wide.cu alone; see kernels.h */
 };
 
 /* The target that a strip of the launch belongs to. */
@@ -207,7 +208,8 @@ static cudaError_t start_group(const product_call &call, cudaStream_t stream)
  * share one: kernel<weight_bits, activation_bits, group>::start(call, stream). */
 template <template <int, int, int> class kernel>
 static cudaError_t start_products(const aci_product *products, int32_t n_products,
-                                  const aci_cuda_activations *x, cudaStream_t stream)
+                                  const aci_cuda_activations *x, cudaStream_t stream,
+                                  int32_t patience = 0)
 {
     cudaError_t status = cudaSuccess;
 
@@ -217,6 +219,7 @@ static cudaError_t start_products(const aci_product *products, int32_t n_product
 
         if (taken == 0)
             return cudaErrorInvalidValue;
+        call.patience = patience;
         switch (1000 * products[0].linear.weight_bits + x->bits) {
         case 4008: status = start_group<kernel, 4, 8>(call, stream); break;
         case 4016: status = start_group<kernel, 4, 16>(call, stream); break;

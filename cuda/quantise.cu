@@ -33,6 +33,20 @@ static __device__ __forceinline__ float input_at(const aci_input &input, int32_t
     return input.up != nullptr ? aci_silu(x) * input.up[at] : x;
 }
 
+/* Where a code goes, of activations in either order (kernels.h). */
+static __device__ __forceinline__ size_t code_at(const aci_cuda_activations &out, int32_t row,
+                                                 int32_t column)
+{
+    if (!out.is_wide)
+        return static_cast<size_t>(row) * static_cast<size_t>(out.n_in_padded) +
+               static_cast<size_t>(column);
+    const int32_t tile = column / 64, sixteen = column / 16 % 4, piece = column / 4 % 4;
+
+    return (static_cast<size_t>(tile) * static_cast<size_t>(out.row_stride) +
+            static_cast<size_t>(row / 8 * 8)) * 64 +
+           static_cast<size_t>(piece * 128 + row % 8 * 16 + sixteen * 4 + column % 4);
+}
+
 /* One group by one warp, lane l its columns l, l + 32, ... */
 static __device__ void quantise_group(const quantise_call &call, int32_t row, int32_t group,
                                       float root)
@@ -59,8 +73,7 @@ static __device__ void quantise_group(const quantise_call &call, int32_t row, in
     for (int32_t i = 0; i < 4; i++) {
         if (i >= n)
             break;
-        const size_t at = static_cast<size_t>(row) * static_cast<size_t>(out.n_in_padded) +
-                          static_cast<size_t>(first + i * ACI_WARP + lane);
+        const size_t at = code_at(out, row, first + i * ACI_WARP + lane);
         const int a = static_cast<int>(aci_round_even(y[i] * factor));
         const int low = out.bits == 8 ? 0 : ((a + 128) & 255) - 128;
         const int high = out.bits == 8 ? a : (a - low) >> 8;
@@ -106,7 +119,7 @@ cudaError_t aci_cuda_quantise(const aci_cuda_activations *out, const aci_input *
 
     if ((out->group != 32 && out->group != 64 && out->group != 128) || out->n_rows < 1 ||
         out->n_in_padded % out->group != 0 || n_in > out->n_in_padded ||
-        (out->bits != 8 && out->bits != 16))
+        (out->bits != 8 && out->bits != 16) || (out->is_wide && out->row_stride % 8 != 0))
         return cudaErrorInvalidValue;
     return aci_launch(quantise_rows, dim3(static_cast<unsigned>(out->n_rows)), dim3(THREADS),
                       WARPS * sizeof(float), stream, call);

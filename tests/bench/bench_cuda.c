@@ -240,6 +240,8 @@ static void measure_products(bench *b)
     static const int bits[][2] = { { 4, 8 }, { 8, 8 }, { 8, 16 },
                                    { 16, 16 } };
     static const int rows[] = { 1, 2, 4, 8, 16, 64, 256, 512 };
+    const int by_wide = strstr(b->backend->description, ", wgmma") != NULL &&
+                        strstr(b->backend->description, "wgmma off") == NULL;
     size_t s, w, r;
 
     for (s = 0; s < sizeof shapes / sizeof *shapes; s++)
@@ -252,7 +254,9 @@ static void measure_products(bench *b)
                 double vendor = 0.0;
 
                 p.n_rows = rows[r];
-                p.name = rows[r] <= 8 ? "few" : "many";
+                p.name = rows[r] <= 8                ? "few"
+                         : rows[r] > 64 && by_wide ? "wide"
+                                                     : "many";
                 if (b->vendor != NULL)
                     vendor = measure(b, do_vendor, &p);
                 report(b, &p, measure(b, do_product, &p), vendor);
