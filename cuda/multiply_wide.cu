@@ -216,20 +216,19 @@ template <class of> struct lane_sums {
 };
 
 /* Where an accumulator starts; without sign, since the sums of tokens that are
- * not there may be anything. */
-static __device__ __forceinline__ int32_t begin_at(int32_t offset, int32_t sum,
-                                                   int32_t byte_offset, int32_t byte_sum)
+ * not there may be anything. Offsets come negated: one instruction each then. */
+static __device__ __forceinline__ int32_t begin_at(uint32_t minus_offset, int32_t sum,
+                                                   uint32_t minus_byte_offset, int32_t byte_sum)
 {
-    return static_cast<int32_t>(MAGIC_BITS -
-                                static_cast<uint32_t>(offset) * static_cast<uint32_t>(sum) -
-                                static_cast<uint32_t>(byte_offset) *
-                                    static_cast<uint32_t>(byte_sum));
+    return static_cast<int32_t>(MAGIC_BITS + minus_offset * static_cast<uint32_t>(sum) +
+                                minus_byte_offset * static_cast<uint32_t>(byte_sum));
 }
 
 template <int weight_bits, class of>
 static __device__ __forceinline__ void begin_group(lane_sums<of> &s, const unsigned char *lines,
-                                                   int32_t offset, int j)
+                                                   uint32_t minus_offset, int j)
 {
+    const uint32_t minus_byte_offset = weight_bits == 16 ? 0u - 128u : 0u;
     const int32_t *sum_high = reinterpret_cast<const int32_t *>(lines) + of::tokens;
     const int32_t *sum_low = sum_high + of::tokens;
 
@@ -237,14 +236,15 @@ static __device__ __forceinline__ void begin_group(lane_sums<of> &s, const unsig
     for (int n = 0; n < of::tokens / 8; n++) {
         const int2 h = *reinterpret_cast<const int2 *>(sum_high + 8 * n + 2 * j);
 
-        s.high[4 * n] = s.high[4 * n + 2] = begin_at(offset, h.x, 0, 0);
-        s.high[4 * n + 1] = s.high[4 * n + 3] = begin_at(offset, h.y, 0, 0);
+        s.high[4 * n] = s.high[4 * n + 2] = begin_at(minus_offset, h.x, 0, 0);
+        s.high[4 * n + 1] = s.high[4 * n + 3] = begin_at(minus_offset, h.y, 0, 0);
         if constexpr (of::planes == 2) {
             const int2 l = *reinterpret_cast<const int2 *>(sum_low + 8 * n + 2 * j);
-            const int32_t byte_offset = weight_bits == 16 ? 128 : 0;
 
-            s.low[4 * n] = s.low[4 * n + 2] = begin_at(offset, l.x, byte_offset, h.x);
-            s.low[4 * n + 1] = s.low[4 * n + 3] = begin_at(offset, l.y, byte_offset, h.y);
+            s.low[4 * n] = s.low[4 * n + 2] =
+                begin_at(minus_offset, l.x, minus_byte_offset, h.x);
+            s.low[4 * n + 1] = s.low[4 * n + 3] =
+                begin_at(minus_offset, l.y, minus_byte_offset, h.y);
         }
     }
 }
@@ -331,7 +331,8 @@ static __device__ __forceinline__ void multiply_strip(unsigned char *stages, uns
                                                       int32_t n_groups)
 {
     const int lane = threadIdx.x % ACI_WARP, j = lane % 4;
-    const int32_t offset = offset_of(weight_bits, target.ratio);
+    const uint32_t minus_offset =
+        0u - static_cast<uint32_t>(offset_of(weight_bits, target.ratio));
     const size_t tile = static_cast<size_t>(strip) * static_cast<size_t>(target.tiles_stored);
     const strip_source source = { &target, tile, target.scales + tile / of::tiles * 16 };
     lane_sums<of> s = {};
@@ -349,7 +350,7 @@ static __device__ __forceinline__ void multiply_strip(unsigned char *stages, uns
 
         aci_barrier_wait(full + g % of::depth, static_cast<uint32_t>(g / of::depth) & 1,
                          call.patience);
-        begin_group<weight_bits>(s, lines, offset, j);
+        begin_group<weight_bits>(s, lines, minus_offset, j);
         start_group_products<weight_bits>(s, w, stage);
         if (of::early && g + 1 < n_groups)
             next_weights(next, ring, source, g + 1, n_groups, lane);

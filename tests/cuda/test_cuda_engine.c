@@ -218,6 +218,59 @@ START_TEST(recorded_passes_outlive_their_scratch)
 }
 END_TEST
 
+enum { N_LONG = 80 };
+
+/* Logits of N_LONG positions, `step` of them at once. */
+static float *score_long(aci_engine *engine, int32_t variant, size_t step)
+{
+    float *out = malloc((size_t)N_LONG * (size_t)n_vocab * sizeof *out);
+    int32_t tokens[N_LONG];
+    aci_session *session;
+    size_t i;
+
+    ck_assert_ptr_nonnull(out);
+    for (i = 0; i < N_LONG; i++)
+        tokens[i] = (int32_t)(377 * i + 11) % n_vocab;
+    ck_assert_int_eq(aci_engine_session_open(&session, engine, 96, 16, NULL),
+                     AC_OK);
+    for (i = 0; i < N_LONG; i += step)
+        ck_assert_int_eq((i == 0 ? aci_engine_score : aci_engine_score_more)(
+                             session, tokens + i, step, variant, take_logits,
+                             out, NULL), AC_OK);
+    aci_engine_session_close(session);
+    return out;
+}
+
+/* 80 rows go to multiply_wide.cu where the device has it, 40 never: no bit may
+ * tell. (On the emulated one, a wide product that goes wrong must tell.) */
+START_TEST(a_long_prompt_has_the_bits_of_its_halves)
+{
+    static const int32_t variants[] = { 0, 2 };
+    aci_engine *cuda;
+    size_t bytes = (size_t)N_LONG * (size_t)n_vocab * sizeof(float);
+    int i;
+
+    emulation_code(EMULATION_HAS_SM_90A);
+    cuda_fixture_reopen(1024);
+    cuda = open_on(fixture.cuda);
+    for (i = 0; i < 2; i++) {
+        float *whole = score_long(cuda, variants[i], N_LONG);
+        float *halves = score_long(cuda, variants[i], N_LONG / 2);
+
+        ck_assert_int_eq(memcmp(whole, halves, bytes), 0);
+        free(whole);
+        emulation_swap_offsets(1);
+        whole = score_long(cuda, variants[i], N_LONG);
+        emulation_swap_offsets(0);
+        if (emulation_is_on())
+            ck_assert_int_ne(memcmp(whole, halves, bytes), 0);
+        free(whole);
+        free(halves);
+    }
+    aci_engine_close(cuda);
+}
+END_TEST
+
 /* ---- the public interface ------------------------------------------------ */
 
 static void say(char *out, size_t bytes, const char *device,
@@ -274,6 +327,7 @@ Suite *test_cuda_engine_suite(void)
     tcase_add_test(tc, token_by_token_has_the_bits_of_all_at_once);
     tcase_add_test(tc, sessions_in_turns_are_what_they_are_alone);
     tcase_add_test(tc, recorded_passes_outlive_their_scratch);
+    tcase_add_test(tc, a_long_prompt_has_the_bits_of_its_halves);
     tcase_add_test(tc, generates_through_the_public_interface);
     suite_add_tcase(suite, tc);
     return suite;
