@@ -128,6 +128,21 @@ typedef void (*ac_log_callback)(int32_t level, const char *text, void *user);
 typedef void *(*ac_allocate_callback)(size_t bytes, void *user);
 typedef void (*ac_release_callback)(void *memory, void *user);
 
+/* Long work reports how far it is; return anything but 0 to stop it (the call
+ * then returns AC_E_CANCELLED and leaves nothing half-made). `total` is 0
+ * when it is not known. Units are named by `stage`. */
+typedef struct ac_progress {
+    uint32_t struct_size;
+    uint32_t reserved;
+    const char *stage;            /* "quantize", "train", ... */
+    uint64_t done, total;
+    double seconds;               /* since the call began */
+    double loss;                  /* training: last loss; else NaN */
+} ac_progress;
+
+typedef int32_t (*ac_progress_callback)(const ac_progress *progress,
+                                        void *user);
+
 /* What to do when the ledger cannot be written. */
 #define AC_LEDGER_REFUSE 0 /* fail the request before any token is spent */
 #define AC_LEDGER_DROP 1   /* go on, and count the drop in ac_engine_info */
@@ -150,11 +165,14 @@ typedef struct ac_open_options {
     const char *cpu_level;        /* NULL: best; "reference", "avx2" or
                                      "avx512" */
     uint64_t device_memory_limit_bytes; /* of a GPU; 0: all that is free */
+    ac_progress_callback on_progress; /* while weights are copied to a GPU:
+                                     "upload", in bytes; NULL: none */
+    void *progress_user;
 } ac_open_options;
 
 #define AC_OPEN_OPTIONS_INIT { sizeof(ac_open_options), 0, 0, NULL, NULL, \
                                NULL, NULL, NULL, NULL, NULL, NULL, NULL, \
-                               0, 0, NULL, 0 }
+                               0, 0, NULL, 0, NULL, NULL }
 
 /* ac_open: open a zoo directory, or a checkpoint (a Hugging Face directory or
  * a GGUF file), for use. A zoo's weights are mapped and used in place, so this
@@ -168,7 +186,8 @@ typedef struct ac_open_options {
  *             return.
  * options     NULL means defaults.
  * Returns     AC_OK; AC_E_NOT_FOUND, AC_E_FORMAT, AC_E_CHECKSUM, AC_E_DEVICE,
- *             AC_E_UNSUPPORTED, AC_E_NO_MEMORY, AC_E_IO.
+ *             AC_E_UNSUPPORTED, AC_E_NO_MEMORY, AC_E_IO; AC_E_CANCELLED when
+ *             on_progress said so.
  * Owns        the caller; ac_close it after its sessions.     Since 0.1. */
 AC_API ac_status ac_open(ac_engine **out, const char *path,
                          const ac_open_options *options, ac_error *error);
@@ -604,21 +623,6 @@ AC_API ac_status ac_prices_read(const char *price_book_path,
                                 ac_error *error);
 
 /* ---- 7. The workshop: making zoos and predictors ------------------------- */
-
-/* Long work reports how far it is; return anything but 0 to stop it (the call
- * then returns AC_E_CANCELLED and leaves nothing half-made). `total` is 0
- * when it is not known. Units are named by `stage`. */
-typedef struct ac_progress {
-    uint32_t struct_size;
-    uint32_t reserved;
-    const char *stage;            /* "quantize", "train", ... */
-    uint64_t done, total;
-    double seconds;               /* since the call began */
-    double loss;                  /* training: last loss; else NaN */
-} ac_progress;
-
-typedef int32_t (*ac_progress_callback)(const ac_progress *progress,
-                                        void *user);
 
 typedef struct ac_compress_options {
     uint32_t struct_size;

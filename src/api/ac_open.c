@@ -7,6 +7,7 @@
 #include "api/checkpoint_tokenizer.h"
 #include "api/handles.h"
 #include "platform/checksum.h"
+#include "platform/clock.h"
 #include "platform/error.h"
 #include "platform/files.h"
 #include "workshop/workshop.h"
@@ -192,6 +193,39 @@ static ac_status open_accountant(ac_engine *engine,
                                engine->model, &own, error);
 }
 
+typedef struct copying {
+    const ac_open_options *options;
+    uint64_t began;
+} copying;
+
+static ac_status tell_copied(uint64_t done, uint64_t total, void *user,
+                             ac_error *error)
+{
+    const copying *c = user;
+    ac_progress progress = { sizeof progress, 0, "upload", done, total, 0.0,
+                             (double)NAN };
+
+    progress.seconds = 1e-9 * (double)(aci_platform_monotonic_nanoseconds() -
+                                       c->began);
+    if (c->options->on_progress(&progress, c->options->progress_user) == 0)
+        return AC_OK;
+    return aci_platform_fail(error, AC_E_CANCELLED,
+                             "copying to the device was cancelled");
+}
+
+static ac_status open_on_device(ac_engine *engine,
+                                const ac_open_options *options,
+                                ac_error *error)
+{
+    copying c = { options, aci_platform_monotonic_nanoseconds() };
+
+    return aci_engine_open_told(&engine->engine, &engine->memory,
+                                engine->model, engine->backend,
+                                options->on_progress != NULL ? tell_copied
+                                                             : NULL,
+                                &c, error);
+}
+
 static ac_status open_parts(ac_engine *engine, const char *path,
                             const ac_open_options *options, ac_error *error)
 {
@@ -207,8 +241,7 @@ static ac_status open_parts(ac_engine *engine, const char *path,
     if (status == AC_OK)
         status = open_backend(engine, options, error);
     if (status == AC_OK)
-        status = aci_engine_open(&engine->engine, &engine->memory,
-                                 engine->model, engine->backend, error);
+        status = open_on_device(engine, options, error);
     if (status == AC_OK)
         status = open_accountant(engine, options, error);
     return status;

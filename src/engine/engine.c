@@ -154,38 +154,60 @@ static uint64_t count_matrices(const aci_engine *engine)
     return n;
 }
 
-static ac_status place_matrices(aci_engine *engine, ac_error *error)
+/* Whom to tell of copying. */
+typedef struct telling {
+    aci_engine_copied *on_copied; /* NULL: nobody */
+    void *user;
+    uint64_t done, total;
+} telling;
+
+static ac_status adopt(aci_engine *engine, aci_matrix *matrix,
+                       telling *told, ac_error *error)
+{
+    aci_backend *backend = engine->backend;
+    uint64_t n = matrix_bytes(matrix);
+    ac_status status = backend->operations->adopt(backend, matrix, error);
+
+    told->done += n;
+    /* A device that takes no memory for it copies nothing. */
+    if (status != AC_OK || told->on_copied == NULL ||
+        backend->operations->used_bytes(backend) == 0)
+        return status;
+    return told->on_copied(told->done, told->total, told->user, error);
+}
+
+static ac_status place_matrices(aci_engine *engine, telling *told,
+                                ac_error *error)
 {
     aci_backend *backend = engine->backend;
     size_t k;
     int32_t l;
     int i;
-    ac_status status = backend->operations->check_room(
-        backend, count_matrices(engine), error);
+    ac_status status;
 
+    told->total = count_matrices(engine);
+    status = backend->operations->check_room(backend, told->total, error);
     if (status == AC_OK)
-        status = backend->operations->adopt(backend, &engine->embed, error);
+        status = adopt(engine, &engine->embed, told, error);
     if (status == AC_OK && engine->model->shape.tied_embeddings)
         engine->head = engine->embed;
     else if (status == AC_OK)
-        status = backend->operations->adopt(backend, &engine->head, error);
+        status = adopt(engine, &engine->head, told, error);
     for (l = 0; l < engine->model->shape.n_layer && status == AC_OK; l++) {
         aci_layer *y = &engine->layers[l];
         aci_matrix *all[] = { &y->q, &y->k, &y->v, &y->o,
                               &y->gate, &y->up, &y->down };
 
         for (i = 0; i < 7 && status == AC_OK; i++)
-            status = backend->operations->adopt(backend, all[i], error);
+            status = adopt(engine, all[i], told, error);
     }
     for (k = 0; k < engine->n_owned && status == AC_OK; k++) {
         aci_owned *owned = &engine->owned[k];
 
         if (owned->kind != ACI_OWNED_VECTOR)
-            status = backend->operations->adopt(backend, &owned->matrix,
-                                                error);
+            status = adopt(engine, &owned->matrix, told, error);
         if (status == AC_OK && owned->kind == ACI_OWNED_LOW_RANK)
-            status = backend->operations->adopt(backend, &owned->inner,
-                                                error);
+            status = adopt(engine, &owned->inner, told, error);
     }
     return status;
 }
@@ -296,6 +318,16 @@ ac_status aci_engine_open(aci_engine **out, aci_memory *memory,
                           const aci_model *model, aci_backend *backend,
                           ac_error *error)
 {
+    return aci_engine_open_told(out, memory, model, backend, NULL, NULL,
+                                error);
+}
+
+ac_status aci_engine_open_told(aci_engine **out, aci_memory *memory,
+                               const aci_model *model, aci_backend *backend,
+                               aci_engine_copied *on_copied, void *user,
+                               ac_error *error)
+{
+    telling told = { on_copied, user, 0, 0 };
     aci_engine *engine = aci_platform_alloc_zeroed(memory, 1, sizeof *engine);
     ac_status status;
     int32_t i;
@@ -310,7 +342,7 @@ ac_status aci_engine_open(aci_engine **out, aci_memory *memory,
     if (status == AC_OK)
         status = place_vectors(engine, error);
     if (status == AC_OK)
-        status = place_matrices(engine, error);
+        status = place_matrices(engine, &told, error);
     for (i = 0; i < model->n_variants && status == AC_OK; i++)
         status = make_plan(&engine->plans[i], engine, i, error);
     if (status == AC_OK)

@@ -17,6 +17,15 @@ typedef struct aci_session aci_session;
 ac_status aci_engine_open(aci_engine **out, aci_memory *memory,
                           const aci_model *model, aci_backend *backend,
                           ac_error *error);
+/* The same, telling how many bytes of weights were copied to a device that has
+ * memory of its own. A failure that `on_copied` answers ends it and is the
+ * answer. */
+typedef ac_status aci_engine_copied(uint64_t done, uint64_t total, void *user,
+                                    ac_error *error);
+ac_status aci_engine_open_told(aci_engine **out, aci_memory *memory,
+                               const aci_model *model, aci_backend *backend,
+                               aci_engine_copied *on_copied, void *user,
+                               ac_error *error);
 void aci_engine_close(aci_engine *engine);
 
 ac_status aci_engine_session_open(aci_session **out, aci_engine *engine,

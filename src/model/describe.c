@@ -141,8 +141,13 @@ static void describe_list(json_t *root, const aci_model *model)
 {
     json_t *list = json_object_get(root, "variants");
 
-    for (int32_t i = 0; i < model->n_variants; i++)
-        aci_model_describe_variant(json_array_get(list, (size_t)i), model, i);
+    for (int32_t i = 0; i < model->n_variants; i++) {
+        json_t *variant = json_array_get(list, (size_t)i);
+
+        aci_model_describe_variant(variant, model, i);
+        if ((model->absent_variants >> i & 1) != 0)
+            json_object_set_new(variant, "left_out", json_true());
+    }
 }
 
 /* They need a model, of which only the numbers are looked at. */

@@ -70,7 +70,7 @@ AT(ac_error, struct_size, 0);
 AT(ac_error, status, 4);
 AT(ac_error, message, 8);
 
-SIZE(ac_open_options, 112);
+SIZE(ac_open_options, 128);
 AT(ac_open_options, struct_size, 0);
 AT(ac_open_options, n_threads, 4);
 AT(ac_open_options, memory_limit_bytes, 8);
@@ -87,6 +87,8 @@ AT(ac_open_options, ledger_policy, 88);
 AT(ac_open_options, verify_checksums, 92);
 AT(ac_open_options, cpu_level, 96);
 AT(ac_open_options, device_memory_limit_bytes, 104);
+AT(ac_open_options, on_progress, 112);
+AT(ac_open_options, progress_user, 120);
 
 SIZE(ac_engine_info, 120);
 AT(ac_engine_info, struct_size, 0);

@@ -133,6 +133,27 @@ for on in cuda:0 cpu; do
     within 90 "$program" bench $zoo --device $on --json \
         > "$work/json.$on" 2>> "$work/log" || echo null > "$work/json.$on"
 done
+
+# ---- models too large for any file here: random weights (docs/cuda.md)
+large() { # shape, seconds at most, lengths of prompt
+    code=0
+    within "$2" "$program" bench --synthetic "$1" --device cuda:0 --runs 2 \
+        --prompt "$3" --json > "$work/json.$1" 2>> "$work/log" || code=$?
+    [ $code = 0 ] || echo null > "$work/json.$1"
+    tr -d ',' < "$work/json.$1" | awk '
+        /"variant"/ { name = $2 }
+        /"does_not_fit"/ { sub(/^[^:]*: /, ""); print "  " name ": " $0 }
+        /"prompt_tokens"/ { n = $2 }
+        /"prefill_tokens_per_second"/ { prefill = $2 }
+        /"decode_tokens_per_second"/ {
+            printf "  %-14s prompt %d: prefill %.1f, decode %.1f tokens/s\n",
+                name, n, prefill, $2 }'
+    result "large_$(echo "$1" | tr '.-' '__')" $code
+}
+say 'large models of random weights'
+large llama-3-8b 60 512,2048
+large llama-2-70b 150 512,2048
+
 # ---- compute-sanitizer, where it works
 say compute-sanitizer
 for tool in memcheck racecheck; do
@@ -168,7 +189,11 @@ suites 3
     cat "$work/json.cuda:0"
     printf ',\n"bench_cpu": '
     cat "$work/json.cpu"
-    printf '}\n'
+    printf ',\n"bench_large": {"llama-3-8b": '
+    cat "$work/json.llama-3-8b"
+    printf ', "llama-2-70b": '
+    cat "$work/json.llama-2-70b"
+    printf '}}\n'
 } > "$out/$name.json"
 say "done: $out/$name.json"
 exit $bad

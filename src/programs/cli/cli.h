@@ -148,6 +148,7 @@ typedef struct open_arguments {
     const char *device, *cpu_level, *ledger, *prices, *price;
     uint32_t n_threads;
     bool no_ledger, verify;
+    progress_state *progress;     /* to draw copying to a GPU with; or NULL */
 } open_arguments;
 
 /* Opens the zoo or checkpoint; without --ledger, a zoo's own ledger

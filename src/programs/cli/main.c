@@ -101,9 +101,17 @@ static const command commands[] = {
       "  agentcompress train-tokenizer tokenizer.json --vocab 8192 \\\n"
       "      --data stories.jsonl articles.txt --special '<|user|>'\n",
       command_train_tokenizer },
-    { "bench", "ZOO", "tokens per second of every variant",
+    { "bench", "ZOO", "tokens per second and dollars of every variant",
       "  agentcompress bench my.zoo\n"
-      "  agentcompress bench --synthetic smollm-135m --threads 2\n",
+      "  agentcompress bench --synthetic smollm-135m --threads 2\n"
+      "  agentcompress bench --synthetic llama-2-70b --device cuda:0 --json\n"
+      "  agentcompress bench --synthetic llama-3-8b,n_layer=4,seed=7 \\\n"
+      "      --variant int4 --prompt 16,64 --generate 8\n"
+      "  agentcompress bench --synthetic ./my-model/config.json \\\n"
+      "      --prices book.json --price our-server\n\n"
+      "SHAPE is a name (an unknown one lists them) or a config.json, then\n"
+      "fields: n_layer, n_embd, n_head, n_head_kv, head_dim, n_ff, n_vocab,\n"
+      "n_context, tied, seed, group, block_mib, variants=int8+int4.\n",
       command_bench },
 };
 

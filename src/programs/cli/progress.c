@@ -16,20 +16,31 @@ static uint64_t remaining(const ac_progress *p)
     return p->total > p->done ? p->total - p->done : 0;
 }
 
+/* What is copied is counted in bytes. */
+static const char *format_rate(char out[32], const ac_progress *p,
+                               double rate)
+{
+    if (strcmp(p->stage, "upload") == 0)
+        return format_bytes(out, rate);
+    snprintf(out, 32, rate < 10.0 ? "%.3g" : "%.0f", rate);
+    return out;
+}
+
 static void draw_line(const ac_progress *p, const progress_state *state)
 {
     enum { WIDTH = 24 };
     double elapsed = p->seconds - state->stage_began;
     double rate = elapsed > 0.0 ? (double)p->done / elapsed : 0.0, share;
-    char left[32] = "", bar[WIDTH + 1], loss[32] = "";
+    char left[32] = "", bar[WIDTH + 1], loss[32] = "", each[32];
     int filled, i;
 
     if (isfinite(p->loss) && p->loss != 0.0)
         snprintf(loss, sizeof loss, "  loss %.4f",
                  without_sign(p->loss, 4));
     if (p->total == 0) {
-        fprintf(stderr, "\r%-12s %llu  %.0f/s%s\033[K", p->stage,
-                (unsigned long long)p->done, rate, loss);
+        fprintf(stderr, "\r%-12s %llu  %s/s%s\033[K", p->stage,
+                (unsigned long long)p->done, format_rate(each, p, rate),
+                loss);
         return;
     }
     share = 1.0 - (double)remaining(p) / (double)p->total;
@@ -39,8 +50,9 @@ static void draw_line(const ac_progress *p, const progress_state *state)
     bar[WIDTH] = '\0';
     if (rate > 0.0)
         format_seconds(left, (double)remaining(p) / rate);
-    fprintf(stderr, "\r%-12s [%s] %3.0f%%  %.0f/s%s  %s left\033[K",
-            p->stage, bar, 100.0 * share, rate, loss, left);
+    fprintf(stderr, "\r%-12s [%s] %3.0f%%  %s/s%s  %s left\033[K",
+            p->stage, bar, 100.0 * share, format_rate(each, p, rate), loss,
+            left);
 }
 
 /* For a log: "order 32 of 100, 0.1/s, 11 min left". */
@@ -48,13 +60,13 @@ static void write_line(const ac_progress *p, const progress_state *state)
 {
     double elapsed = p->seconds - state->stage_began;
     double rate = elapsed > 0.0 ? (double)p->done / elapsed : 0.0;
-    char left[32] = "?";
+    char left[32] = "?", each[32];
 
     if (rate > 0.0 && p->total > 0)
         format_seconds(left, (double)remaining(p) / rate);
-    fprintf(stderr, "%s %llu of %llu, %.3g/s, %s left\n", p->stage,
-            (unsigned long long)p->done, (unsigned long long)p->total, rate,
-            left);
+    fprintf(stderr, "%s %llu of %llu, %s/s, %s left\n", p->stage,
+            (unsigned long long)p->done, (unsigned long long)p->total,
+            format_rate(each, p, rate), left);
 }
 
 int32_t draw_progress(const ac_progress *progress, void *user)

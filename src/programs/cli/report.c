@@ -232,6 +232,10 @@ ac_status open_engine(ac_engine **out, const char *path,
     options.price_book_path = arguments->prices;
     options.price_name = arguments->price;
     options.verify_checksums = arguments->verify;
+    if (arguments->progress != NULL) {
+        options.on_progress = draw_progress;
+        options.progress_user = arguments->progress;
+    }
     if (with_ledger && !arguments->no_ledger) {
         options.ledger_path = arguments->ledger;
         if (options.ledger_path == NULL && has_card(path)) {
