@@ -1,5 +1,6 @@
 /* emulated_instructions.cc - tensor-core products by the fragment maps of the
- * PTX ISA (section "Matrix Fragments for mma.m16n8k32" and "...m16n8k16").
+ * PTX ISA (section "Matrix Fragments for mma.m16n8k32" and "...m16n8k16"), and
+ * how their operands are loaded.
  *
  * Lane l: g = l / 4, j = l % 4.
  *     A, 8-bit, 16 x 32:  a[0] row g, k 4j..4j+3     a[1] row g + 8, the same
@@ -71,6 +72,16 @@ static float half_of(uint32_t word, int i)
  * rounding of this. */
 void m16n8k16_f16(void *const lanes[32])
 {
+    float a[16][16], b[8][16];
+
+    for (int k = 0; k < 16; k++) {
+        for (int row = 0; row < 16; row++)
+            a[row][k] = half_of(lane_of(lanes, row % 8, k % 8 / 2)
+                                    ->a[2 * (k / 8) + row / 8], k % 2);
+        for (int column = 0; column < 8; column++)
+            b[column][k] = half_of(lane_of(lanes, column, k % 8 / 2)
+                                       ->b[k / 8], k % 2);
+    }
     for (int row = 0; row < 16; row++)
         for (int column = 0; column < 8; column++) {
             float *c = static_cast<float *>(
@@ -78,16 +89,62 @@ void m16n8k16_f16(void *const lanes[32])
             float *at = &c[2 * (row / 8) + column % 2];
             double sum = *at;
 
-            for (int k = 0; k < 16; k++) {
-                const fragment *a = lane_of(lanes, row % 8, k % 8 / 2);
-                const fragment *b = lane_of(lanes, column, k % 8 / 2);
-
-                sum += static_cast<double>(
-                           half_of(a->a[2 * (k / 8) + row / 8], k % 2)) *
-                       half_of(b->b[k / 8], k % 2);
-            }
+            for (int k = 0; k < 16; k++)
+                sum += static_cast<double>(a[row][k]) * b[column][k];
             *at = static_cast<float>(sum);
         }
+}
+
+/* ldmatrix.m8n8.b16 (section "ldmatrix"): lanes 8m .. 8m+7 give the rows of
+ * matrix m, each 16 bytes at a multiple of 16; lane l gets elements 2j, 2j+1
+ * of row g, with .trans those of the transposed matrix. */
+static void load_matrices(void *const lanes[32], int n, bool transposed)
+{
+    uint16_t all[4][8][8];
+
+    for (int i = 0; i < 8 * n; i++) {
+        const void *row = static_cast<matrix_rows *>(lanes[i])->row;
+
+        if (reinterpret_cast<uintptr_t>(row) % 16 != 0)
+            fail("a row of ldmatrix is not aligned to 16 bytes");
+        memcpy(all[i / 8][i % 8], row, 16);
+    }
+    for (int l = 0; l < 32; l++)
+        for (int m = 0; m < n; m++) {
+            const int g = l / 4, j = l % 4;
+            const uint16_t first = transposed ? all[m][2 * j][g]
+                                              : all[m][g][2 * j];
+            const uint16_t second = transposed ? all[m][2 * j + 1][g]
+                                               : all[m][g][2 * j + 1];
+
+            static_cast<matrix_rows *>(lanes[l])->to[m] =
+                first | static_cast<uint32_t>(second) << 16;
+        }
+}
+
+void load_matrices_x4(void *const lanes[32])
+{
+    load_matrices(lanes, 4, false);
+}
+
+void load_matrices_x4_trans(void *const lanes[32])
+{
+    load_matrices(lanes, 4, true);
+}
+
+void load_matrices_x2_trans(void *const lanes[32])
+{
+    load_matrices(lanes, 2, true);
+}
+
+void any_of_lanes(void *const lanes[32])
+{
+    int any = 0;
+
+    for (int i = 0; i < 32; i++)
+        any |= *static_cast<int *>(lanes[i]) != 0;
+    for (int i = 0; i < 32; i++)
+        *static_cast<int *>(lanes[i]) = any;
 }
 
 } // namespace emulation

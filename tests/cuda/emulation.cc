@@ -123,6 +123,9 @@ void meet(warp_operation operation, void *mine)
 
 void copy_later(void *to, const void *from, size_t bytes)
 {
+    if (reinterpret_cast<uintptr_t>(to) % bytes != 0 ||
+        reinterpret_cast<uintptr_t>(from) % bytes != 0)
+        fail("an asynchronous copy is not aligned to its size");
     me->open.push_back({ to, from, bytes });
 }
 

@@ -98,8 +98,14 @@ void nothing(void *const lanes[32]);
 void m16n8k32_u8_s8(void *const lanes[32]);
 void m16n8k16_f16(void *const lanes[32]);
 
-/* What one lane brings to mma.m16n8k32 and m16n8k16. */
+void load_matrices_x4(void *const lanes[32]);
+void load_matrices_x4_trans(void *const lanes[32]);
+void load_matrices_x2_trans(void *const lanes[32]);
+void any_of_lanes(void *const lanes[32]);
+
+/* What one lane brings to mma.m16n8k32 and m16n8k16, and to ldmatrix. */
 struct fragment { void *c; uint32_t a[4], b[2]; };
+struct matrix_rows { const void *row; uint32_t *to; };
 
 } // namespace emulation
 
@@ -122,6 +128,26 @@ template <class T> T __shfl_sync(unsigned, T value, int lane)
 template <class T> T __shfl_xor_sync(unsigned, T value, int mask)
 {
     return emulation::from_lane(value, emulation::lane() ^ mask);
+}
+
+inline int __any_sync(unsigned, int predicate)
+{
+    emulation::meet(emulation::any_of_lanes, &predicate);
+    return predicate;
+}
+
+/* prmt.b32: byte i of the result is byte `selector >> 4i & 7` of the eight of
+ * x and y, x's first; the mode of sign bits is not there. */
+inline uint32_t __byte_perm(uint32_t x, uint32_t y, uint32_t selector)
+{
+    const uint64_t both = x | static_cast<uint64_t>(y) << 32;
+    uint32_t result = 0;
+
+    for (int i = 0; i < 4; i++)
+        result |= static_cast<uint32_t>(
+                      both >> (8 * (selector >> (4 * i) & 7u)) & 255u)
+                  << (8 * i);
+    return result;
 }
 
 inline void sincospif(float x, float *sine, float *cosine)

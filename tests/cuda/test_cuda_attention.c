@@ -1,4 +1,4 @@
-/* test_cuda_attention.c - attention of cuda/attend.cu against float64, against
+/* test_cuda_attention.c - attention of cuda/attend*.cu against float64, against
  * the CPU's reference, and against itself: rows computed alone, threads in
  * other orders. */
 #include <check.h>
@@ -28,7 +28,16 @@ static const problem problems[] = {
     { 3, 1, 32, 0, 8, { { 0, 63 } } },
     { 4, 1, 16, 0, 16, { { 0, 64 } } },
     { 2, 2, 20, 0, 32, { { 0, 65 } } },
-    /* borders of blocks of 16, of warps' 32, of chunks */
+    /* more lines than 16, than 64, in groups of 1, 3, 8, in odd places */
+    { 5, 5, 16, 0, 16, { { 3, 17 }, { 40, 65 } } },
+    { 9, 3, 40, 0, 8, { { 0, 23 }, { 190, 7 } } },
+    { 8, 1, 128, 0, 16, { { 59, 13 } } },
+    { 8, 1, 112, 0, 8, { { 125, 11 }, { 0, 1 } } },
+    /* borders of stretches of 64 and chunks of 128 */
+    { 3, 1, 32, 0, 16, { { 62, 1 }, { 63, 1 }, { 64, 1 }, { 65, 1 } } },
+    { 3, 1, 32, 0, 8, { { 126, 1 }, { 127, 1 }, { 128, 1 }, { 129, 1 } } },
+    { 6, 1, 16, 0, 8, { { 61, 6 }, { 125, 6 } } },
+    /* borders of blocks of 16, of warps' 32, of chunks of 256 */
     { 4, 1, 64, 0, 16, { { 14, 1 }, { 15, 1 }, { 16, 1 } } },
     { 8, 1, 16, 0, 8, { { 30, 4 }, { 62, 4 } } },
     { 5, 5, 16, 0, 16, { { 254, 1 }, { 255, 1 }, { 256, 1 } } },
@@ -41,6 +50,9 @@ static const problem problems[] = {
     { 3, 1, 40, 0, 16, { { 40, 5 } } },
     { 2, 1, 256, 0, 16, { { 33, 2 } } },
     { 1, 1, 512, 0, 8, { { 257, 1 } } },
+    { 2, 1, 512, 0, 16, { { 130, 2 } } },
+    { 3, 1, 129, 0, 16, { { 70, 9 } } },
+    { 2, 2, 250, 70, 8, { { 200, 3 } } },
     { 7, 1, 96, 0, 32, { { 20, 3 } } },
     { 16, 1, 64, 0, 16, { { 100, 2 } } },
     /* windows: of one, that begin inside a chunk, across chunks, over all */
@@ -48,6 +60,8 @@ static const problem problems[] = {
     { 4, 2, 32, 7, 16, { { 250, 20 } } },
     { 3, 1, 16, 64, 8, { { 280, 9 }, { 3, 2 } } },
     { 2, 2, 16, 256, 32, { { 600, 3 } } },
+    { 6, 2, 16, 63, 16, { { 120, 20 }, { 0, 70 } } },
+    { 3, 1, 48, 65, 8, { { 128, 30 } } },
     { 2, 1, 16, 300, 16, { { 0, 3 }, { 299, 3 }, { 513, 1 } } },
     /* more lines than are split over chunks: blocks walk them */
     { 71, 1, 8, 0, 16, { { 246, 15 } } },
@@ -134,7 +148,8 @@ static void fill_queries(const problem *p, int32_t n_rows)
 
 /* Scores are sums of head_dim products in float32, a few units each; weights
  * and mixes add their own roundings: together some 1e-6 of the values, which
- * are of size 1 to 5. */
+ * are of size 1 to 5. On tensor cores the factors are of 22 bits, 2^-23 of
+ * each: no more than a product's own rounding. */
 static void expect_near(const float *found, const double *exact, size_t n,
                         double tolerance, int number)
 {
@@ -293,31 +308,140 @@ START_TEST(extreme_scores_do_no_harm)
 }
 END_TEST
 
-/* What a later row wrote is nothing to an earlier one, even in one tile. */
+/* Makes a position's values, or scales, infinite or no number. */
+static void spoil(cache_sample *cache, int32_t position)
+{
+    const aci_kv *kv = &cache->host;
+    size_t line = (size_t)position, width = (size_t)aci_kv_width(16), i;
+
+    if (kv->bits == 8) {
+        kv->k_scales[line] = 0x7E00;
+        kv->v_scales[line] = 0x7C00;
+    }
+    for (i = 0; i < width && kv->bits == 16; i++)
+        ((uint16_t *)kv->v)[line * width + i] = i % 2 ? 0x7C00 : 0xFE00;
+    for (i = 0; i < width && kv->bits == 32; i++)
+        ((float *)kv->v)[line * width + i] = i % 2 ? INFINITY : NAN;
+}
+
+/* What a later row wrote is nothing to an earlier one, even in one tile, nor
+ * what an earlier one wrote to one whose window has gone on. */
 START_TEST(rows_that_see_infinities_keep_them)
 {
-    const problem p = { 2, 1, 16, 0, 32, { { 40, 5 } } };
+    static const int32_t bits[] = { 32, 16, 8 };
+    const problem p = { 6, 1, 16, _i < 3 ? 0 : 3, bits[_i % 3],
+                        { { 60, 8 } } };
+    const int32_t bad = 63, width = 6 * 16;
     aci_attention a = attention_of(&p);
     cache_sample cache;
-    aci_span whole, two;
-    float k[16] = { NAN }, v[16];
-    size_t early = 3 * 2 * 16;
-    int i;
+    aci_span whole;
+    int32_t row, i;
 
     make_caches(&cache, &p);
-    fill_queries(&p, 5);
-    for (i = 0; i < 16; i++)
-        v[i] = i % 2 ? INFINITY : NAN;
-    cache_sample_set(&cache, 0, 43, k, v);
+    fill_queries(&p, 8);
+    whole = (aci_span){ 0, 8, 60, &cache.device };
+    attend(again, q, &whole, 1, &a);
+    spoil(&cache, bad);
     cache_sample_upload(&cache);
-    whole = (aci_span){ 0, 5, 40, &cache.device };
-    two = (aci_span){ 0, 3, 40, &cache.device };
     attend(out, q, &whole, 1, &a);
-    attend(again, q, &two, 1, &a);
-    ck_assert_mem_eq(out, again, early * sizeof *out);
-    for (i = 0; i < (int)early; i++)
-        ck_assert(isfinite(out[i]));
-    ck_assert(isnan(out[early]));
+    for (row = 0; row < 8; row++) {
+        int sees = 60 + row >= bad && (p.window == 0 ||
+                                       60 + row - p.window < bad);
+
+        for (i = row * width; i < (row + 1) * width; i++)
+            if (sees)
+                ck_assert_msg(!isfinite(out[i]), "row %d", row);
+            else
+                ck_assert_msg(memcmp(&out[i], &again[i], sizeof *out) == 0,
+                              "row %d, %d: %g", row, i, (double)out[i]);
+    }
+    cache_sample_free(&cache);
+}
+END_TEST
+
+/* ---- hostile sizes ------------------------------------------------------- */
+
+/* Sizes of queries and keys, whose scores stay within a few units, and of
+ * values, whose scales lie far apart. */
+typedef struct sizes {
+    float q, k;
+    float v[2]; /* at even and odd positions */
+} sizes;
+
+static void expect_sizes(const sizes *size, int32_t bits, int32_t n_rows)
+{
+    enum { HEADS = 3, POSITIONS = 150 };
+    const aci_attention a = { .n_head = HEADS, .n_head_kv = 1,
+                              .head_dim = DIM, .scale = 0.25f };
+    cache_sample cache;
+    aci_span span = { 0, n_rows, POSITIONS - n_rows, &cache.device };
+    float k[DIM], v[DIM];
+    double exact[HEADS * DIM], most = 0.0;
+    int32_t t, d, row;
+
+    cache_sample_make(&cache, bits, 1, DIM, POSITIONS);
+    for (t = 0; t < POSITIONS; t++) {
+        for (d = 0; d < DIM; d++) {
+            k[d] = (float)aci_platform_random_normal(&dice) * size->k;
+            v[d] = (float)aci_platform_random_normal(&dice) * size->v[t % 2];
+        }
+        cache_sample_set(&cache, 0, t, k, v);
+    }
+    for (d = 0; d < n_rows * HEADS * DIM; d++)
+        q[d] = (float)aci_platform_random_normal(&dice) * size->q;
+    cache_sample_upload(&cache);
+    attend(out, q, &span, 1, &a);
+    for (row = 0; row < n_rows; row++) {
+        const size_t at = (size_t)row * HEADS * DIM;
+
+        attention_exact(exact, q + at, &cache.host, &a,
+                        span.first_position + row);
+        for (d = 0; d < HEADS * DIM; d++)
+            most = fmax(most, fabs(exact[d]));
+        expect_near(out + at, exact, HEADS * DIM, 4e-6 * most, bits);
+    }
+    cache_sample_free(&cache);
+}
+
+START_TEST(numbers_of_any_size_are_near_float64)
+{
+    static const sizes all[] = {
+        { 1e30f, 0.0f, { 1.0f, 1.0f } },
+        { 3e4f, 3e-5f, { 1.0f, 1e-4f } },
+        { 1e9f, 1e-9f, { 1.0f, 1.0f } }, /* keys vanish in float16 */
+        { 1e-4f, 1e4f, { 1e4f, 3e-3f } },
+        { 1e-30f, 1e4f, { 1e-4f, 1e-4f } },
+        { 1e-44f, 1.0f, { 1.0f, 1e4f } },
+        { 0.0f, 1.0f, { 100.0f, 1e-7f } },
+    };
+    size_t i;
+
+    for (i = 0; i < sizeof all / sizeof *all; i++) {
+        expect_sizes(&all[i], 16, 1);
+        expect_sizes(&all[i], 8, 7);
+    }
+}
+END_TEST
+
+/* One line whose numbers are of every size beside lines of usual ones. */
+START_TEST(a_hostile_query_harms_its_own_line_alone)
+{
+    static const float hostile[] = { INFINITY, NAN, -INFINITY, 3e37f };
+    const problem p = { 3, 1, 16, 0, _i % 2 ? 16 : 8, { { 100, 9 } } };
+    enum { WIDTH = 48, LINE = 13 };
+    cache_sample cache;
+    size_t i;
+
+    fill_queries(&p, make_caches(&cache, &p));
+    attend_problem(again, &cache, &p);
+    q[LINE * 16 + 5] = hostile[_i / 2];
+    attend_problem(out, &cache, &p);
+    for (i = 0; i < 9 * WIDTH; i++)
+        if (i / 16 != LINE)
+            ck_assert_msg(memcmp(&out[i], &again[i], sizeof *out) == 0,
+                          "%zu: %g", i, (double)out[i]);
+        else
+            ck_assert_int_eq(isfinite(out[i]), _i / 2 == 3);
     cache_sample_free(&cache);
 }
 END_TEST
@@ -376,7 +500,8 @@ END_TEST
 /* All the rows there may be in a call, as in a prefill. */
 START_TEST(five_hundred_and_twelve_rows_equal_some_of_them)
 {
-    const problem p = { 3, 1, 8, 0, 16, { { 0, ACI_MAX_ROWS } } };
+    static const int32_t bits[] = { 32, 16, 8 };
+    const problem p = { 3, 1, 8, 0, bits[_i], { { 0, ACI_MAX_ROWS } } };
     static const int32_t some[] = { 0, 1, 255, 256, 300, 511 };
     enum { WIDTH = 24 };
     aci_attention a = attention_of(&p);
@@ -438,10 +563,13 @@ Suite *test_cuda_attention_suite(void)
     tcase_add_loop_test(tc, a_row_has_the_same_bits_alone, 0, PROBLEMS);
     tcase_add_loop_test(tc, the_order_of_threads_changes_no_bit, 0, PROBLEMS);
     tcase_add_test(tc, extreme_scores_do_no_harm);
-    tcase_add_test(tc, rows_that_see_infinities_keep_them);
+    tcase_add_loop_test(tc, rows_that_see_infinities_keep_them, 0, 6);
+    tcase_add_test(tc, numbers_of_any_size_are_near_float64);
+    tcase_add_loop_test(tc, a_hostile_query_harms_its_own_line_alone, 0, 8);
     tcase_add_test(tc, sixty_four_sequences_share_a_call);
     tcase_add_test(tc, a_span_may_have_no_rows);
-    tcase_add_test(tc, five_hundred_and_twelve_rows_equal_some_of_them);
+    tcase_add_loop_test(tc, five_hundred_and_twelve_rows_equal_some_of_them,
+                        0, 3);
     tcase_add_test(tc, shapes_it_was_not_made_for_are_refused);
     suite_add_tcase(suite, tc);
     return suite;
