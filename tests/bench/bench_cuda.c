@@ -1,5 +1,5 @@
-/* bench_cuda.c - the products of the CUDA backend against what the device can
- * do at best and against cuBLAS, all measured in this run.
+/* bench_cuda.c - products and attention of the CUDA backend against what the
+ * device can do at best, products against cuBLAS too, all measured in this run.
  *
  *     make bench-cuda ARGS="[--device N] [--out FILE] [--against FILE]"
  *
@@ -33,8 +33,9 @@ typedef struct bench {
     float *x, *out;          /* device */
     uint16_t *vendor_block;  /* device, BLOCK_BYTES of random bfloat16 */
     uint16_t *vendor_x, *vendor_out;
-    double read_roof, copy_roof, int8_roof, vendor_roof; /* GB/s, TOP/s */
-    json_t *rows;
+    double read_roof, copy_roof; /* GB/s */
+    double int8_roof, half_roof, vendor_roof; /* TOP/s, TFLOP/s */
+    json_t *rows, *attention_rows;
 } bench;
 
 static void die(const char *what, const char *why)
@@ -111,6 +112,14 @@ static void do_int8(bench *b, int i, void *user)
         die("multiplying", "did not start");
 }
 
+static void do_half(bench *b, int i, void *user)
+{
+    (void)i;
+    if (roof_cuda_half(8192, 4 * b->n_processors, user, b->vendor_out,
+                       b->stream) != 0)
+        die("multiplying", "did not start");
+}
+
 static void do_vendor_square(bench *b, int i, void *user)
 {
     (void)i;
@@ -129,13 +138,16 @@ static void measure_roofs(bench *b)
     b->read_roof = BLOCK_BYTES / measure(b, do_read, NULL) * 1e-9;
     b->int8_roof = 1.0 / measure(b, do_int8, &operations);
     b->int8_roof *= operations * 1e-12;
+    b->half_roof = 1.0 / measure(b, do_half, &operations);
+    b->half_roof *= operations * 1e-12;
     if (b->vendor != NULL)
         b->vendor_roof = 2.0 * 8192 * 8192 * 8192 /
                          measure(b, do_vendor_square, NULL) * 1e-12;
     b->copy_roof = BLOCK_BYTES / measure(b, do_copy, NULL) * 1e-9;
     printf("roofs: read %.0f GB/s, copy %.0f GB/s (read and written), "
-           "int8 %.0f TOP/s (mma.sync), bf16 %.0f TFLOP/s (cuBLAS)\n",
-           b->read_roof, b->copy_roof, b->int8_roof, b->vendor_roof);
+           "int8 %.0f TOP/s, float16 %.0f TFLOP/s (mma.sync), bf16 %.0f "
+           "TFLOP/s (cuBLAS)\n", b->read_roof, b->copy_roof, b->int8_roof,
+           b->half_roof, b->vendor_roof);
 }
 
 /* ---- products ------------------------------------------------------------ */
@@ -265,36 +277,110 @@ static void measure_products(bench *b)
         }
 }
 
-/* ---- what was kept before ------------------------------------------------ */
+/* ---- attention ----------------------------------------------------------- */
 
-static int same(const json_t *a, const json_t *b, const char *key)
+/* The heads of an 8B model. Caches are the random bfloat16 read as float16
+ * (1.5 to 2 of either sign) or as bytes, scales too, in as many places as
+ * there is room for, taken in turns. */
+enum { HEADS = 32, KV_HEADS = 8, DIM = 128 };
+
+typedef struct attention_problem {
+    int bits, n_rows, first_position;
+} attention_problem;
+
+static size_t seen_bytes(const attention_problem *p)
 {
-    return json_equal(json_object_get(a, key), json_object_get(b, key));
+    size_t positions = (size_t)(p->first_position + p->n_rows);
+
+    return 2 * KV_HEADS * positions *
+           (DIM * (size_t)p->bits / 8 + (p->bits == 8 ? 2 : 0));
 }
 
-static int compare(const bench *b, const char *path)
+static void do_attention(bench *b, int i, void *user)
 {
-    static const char *const keys[] = { "n_out", "n_in", "weight_bits",
-                                        "activation_bits", "rows" };
-    json_t *old = json_load_file(path, 0, NULL);
-    const json_t *before = json_object_get(json_object_get(old, "measured"),
-                                           "products");
-    size_t i, j, k;
+    const attention_problem *p = user;
+    int32_t capacity = (p->first_position + p->n_rows + 15) / 16 * 16;
+    size_t values = (size_t)KV_HEADS * (size_t)capacity * DIM *
+                    (size_t)p->bits / 8;
+    size_t scales = (size_t)KV_HEADS * (size_t)capacity * 2;
+    size_t one = 2 * (values + scales), copies = BLOCK_BYTES / one;
+    char *at = (char *)b->vendor_block + (size_t)i % copies * one;
+    const aci_kv kv = { at, at + values, (uint16_t *)(void *)(at + 2 * values),
+                        (uint16_t *)(void *)(at + 2 * values + scales),
+                        p->bits, KV_HEADS, DIM, capacity };
+    const aci_span span = { 0, p->n_rows, p->first_position, &kv };
+    const aci_attention a = { .n_head = HEADS, .n_head_kv = KV_HEADS,
+                              .head_dim = DIM, .scale = 0.0884f };
+    ac_error error = AC_ERROR_INIT;
+
+    if (b->backend->operations->attend(b->backend, b->out, b->x, &span, 1, &a,
+                                       &error) != AC_OK)
+        die("attention", error.message);
+}
+
+/* What it multiplies is twice what is counted, since queries and weights are
+ * two float16 each: hence the share of the float16 roof. */
+static void report_attention(bench *b, const attention_problem *p,
+                             double seconds)
+{
+    double pairs = p->n_rows * (p->first_position + (p->n_rows + 1) / 2.0);
+    double tera = 4.0 * HEADS * DIM * pairs / seconds * 1e-12;
+    double gigabytes = (double)seen_bytes(p) / seconds * 1e-9;
+    double share_read = gigabytes / b->read_roof;
+    double share_half = 2.0 * tera / b->half_roof;
+    int by_bytes = share_read > share_half;
+
+    printf("attend %d/%d heads of %d, kv%-2d, %3d rows from %5d %9.1f us "
+           "%7.0f GB/s %7.1f TFLOP/s %4.0f%% of %s\n", HEADS, KV_HEADS, DIM,
+           p->bits, p->n_rows, p->first_position, seconds * 1e6, gigabytes,
+           tera, 100.0 * (by_bytes ? share_read : share_half),
+           by_bytes ? "read" : "float16");
+    json_array_append_new(b->attention_rows, json_pack(
+        "{s:i, s:i, s:i, s:f, s:f, s:f, s:f, s:f}", "kv_bits", p->bits,
+        "rows", p->n_rows, "first_position", p->first_position,
+        "microseconds", seconds * 1e6, "gigabytes_per_second", gigabytes,
+        "teraflops", tera, "share_of_read", share_read, "share_of_float16",
+        share_half));
+}
+
+static void measure_attention(bench *b)
+{
+    static const int rows[][2] = { { 1, 1023 }, { 1, 8191 }, { 1, 32767 },
+                                   { 512, 0 }, { 512, 2048 } };
+    size_t i, bits;
+
+    for (bits = 8; bits <= 16; bits += 8)
+        for (i = 0; i < sizeof rows / sizeof *rows; i++) {
+            attention_problem p = { (int)bits, rows[i][0], rows[i][1] };
+
+            report_attention(b, &p, measure(b, do_attention, &p));
+        }
+}
+
+/* ---- what was kept before ------------------------------------------------ */
+
+static int same(const json_t *a, const json_t *b, const char *const *keys)
+{
+    for (; *keys != NULL; keys++)
+        if (!json_equal(json_object_get(a, *keys), json_object_get(b, *keys)))
+            return 0;
+    return 1;
+}
+
+/* How many are over 5 % slower than before; `keys` say what one is. */
+static int compare_rows(const json_t *rows, const json_t *before,
+                        const char *const *keys)
+{
+    size_t i, j;
     int n_slower = 0;
 
-    if (old == NULL) {
-        printf("nothing kept in %s to compare with\n", path);
-        return 0;
-    }
-    for (i = 0; i < json_array_size(b->rows); i++)
+    for (i = 0; i < json_array_size(rows); i++)
         for (j = 0; j < json_array_size(before); j++) {
-            const json_t *now = json_array_get(b->rows, i);
+            const json_t *now = json_array_get(rows, i);
             const json_t *then = json_array_get(before, j);
             double ratio;
 
-            for (k = 0; k < 5 && same(now, then, keys[k]); k++)
-                continue;
-            if (k < 5)
+            if (!same(now, then, keys))
                 continue;
             ratio = json_number_value(json_object_get(now, "microseconds")) /
                     json_number_value(json_object_get(then, "microseconds"));
@@ -303,6 +389,29 @@ static int compare(const bench *b, const char *path)
                        json_dumps(now, JSON_COMPACT));
             n_slower += ratio > 1.05;
         }
+    return n_slower;
+}
+
+static int compare(const bench *b, const char *path)
+{
+    static const char *const of_product[] = {
+        "n_out", "n_in", "weight_bits", "activation_bits", "rows", NULL
+    };
+    static const char *const of_attention[] = { "kv_bits", "rows",
+                                                "first_position", NULL };
+    json_t *old = json_load_file(path, 0, NULL);
+    const json_t *before = json_object_get(old, "measured");
+    int n_slower;
+
+    if (old == NULL) {
+        printf("nothing kept in %s to compare with\n", path);
+        return 0;
+    }
+    n_slower = compare_rows(b->rows, json_object_get(before, "products"),
+                            of_product) +
+               compare_rows(b->attention_rows,
+                            json_object_get(before, "attention"),
+                            of_attention);
     json_decref(old);
     return n_slower;
 }
@@ -366,6 +475,7 @@ static void set_up(bench *b, int device)
     need(cudaMalloc((void **)&b->vendor_block, BLOCK_BYTES), "memory");
     b->vendor = vendor_products_open(why, sizeof why);
     b->rows = json_array();
+    b->attention_rows = json_array();
     printf("%s, %d multiprocessors, %zu MB of L2; cuBLAS: ",
            b->backend->description, b->n_processors, b->cache_bytes >> 20);
     if (b->vendor != NULL)
@@ -378,11 +488,13 @@ static void set_up(bench *b, int device)
 static void write_out(bench *b, const char *path)
 {
     json_t *all = json_pack(
-        "{s:s, s:f, s:f, s:f, s:f, s:O}", "device", b->backend->description,
+        "{s:s, s:f, s:f, s:f, s:f, s:f, s:O, s:O}", "device",
+        b->backend->description,
         "read_gigabytes_per_second", b->read_roof,
         "copy_gigabytes_per_second", b->copy_roof,
         "int8_tera_operations_per_second", b->int8_roof,
-        "cublas_bf16_teraflops", b->vendor_roof, "products", b->rows);
+        "float16_teraflops", b->half_roof, "cublas_bf16_teraflops",
+        b->vendor_roof, "products", b->rows, "attention", b->attention_rows);
 
     if (all == NULL || json_dump_file(all, path, JSON_INDENT(1) |
                                       JSON_REAL_PRECISION(5)) != 0)
@@ -407,6 +519,7 @@ int main(int n, char **arguments)
     set_up(&b, device);
     measure_roofs(&b);
     measure_products(&b);
+    measure_attention(&b);
     if (against != NULL)
         n_slower = compare(&b, against);
     if (out != NULL)

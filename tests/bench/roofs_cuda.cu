@@ -1,7 +1,7 @@
 /* roofs_cuda.cu - see roofs_cuda.h. */
 #include "roofs_cuda.h"
 
-#include "cuda/device_code.h"
+#include "cuda/half_code.h"
 
 enum { THREADS = 512, UNROLL = 8 };
 
@@ -42,6 +42,27 @@ static __global__ void __launch_bounds__(256) int8_kernel(int n_rounds, int32_t 
         *sink = sum;
 }
 
+static __global__ void __launch_bounds__(256) half_kernel(int n_rounds, float *sink)
+{
+    float c[8][4] = {};
+    /* float16 from 1 to 2, other ones in every lane */
+    const uint32_t x = (threadIdx.x * 0x01030507u & 0x03FF03FFu) | 0x3C003C00u;
+    const uint32_t a[4] = { x, x ^ 1, x ^ 2, x ^ 3 };
+
+    for (int i = 0; i < n_rounds; i++)
+#pragma unroll
+        for (uint32_t u = 0; u < 8; u++) {
+            const uint32_t b[2] = { x ^ u, x };
+
+            aci_mma_f16(c[u], a, b);
+        }
+    float sum = 0.0f;
+    for (int u = 0; u < 8; u++)
+        sum += c[u][0] + c[u][1] + c[u][2] + c[u][3];
+    if (sum == 0.12345f)
+        *sink = sum;
+}
+
 int roof_cuda_read(const void *bytes, size_t n_bytes, int n_blocks, void *stream)
 {
     uint32_t *sink = static_cast<uint32_t *>(const_cast<void *>(bytes));
@@ -56,5 +77,13 @@ int roof_cuda_int8(int n_rounds, int n_blocks, double *operations, void *sink, v
     int8_kernel<<<n_blocks, 256, 0, static_cast<cudaStream_t>(stream)>>>(
         n_rounds, static_cast<int32_t *>(sink));
     *operations = 2.0 * 16 * 8 * 32 * 8 * 8 * n_rounds * static_cast<double>(n_blocks);
+    return cudaGetLastError();
+}
+
+int roof_cuda_half(int n_rounds, int n_blocks, double *operations, void *sink, void *stream)
+{
+    half_kernel<<<n_blocks, 256, 0, static_cast<cudaStream_t>(stream)>>>(
+        n_rounds, static_cast<float *>(sink));
+    *operations = 2.0 * 16 * 8 * 16 * 8 * 8 * n_rounds * static_cast<double>(n_blocks);
     return cudaGetLastError();
 }

@@ -15,6 +15,9 @@ int roof_cuda_read(const void *bytes, size_t n_bytes, int n_blocks, void *stream
  * *operations is what that comes to. */
 int roof_cuda_int8(int n_rounds, int n_blocks, double *operations, void *sink, void *stream);
 
+/* The same of 16 x 8 x 16 float16, summed in float32. */
+int roof_cuda_half(int n_rounds, int n_blocks, double *operations, void *sink, void *stream);
+
 #ifdef __cplusplus
 }
 #endif
