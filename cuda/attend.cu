@@ -133,26 +133,20 @@ static cudaError_t start_joining(const attend_call &call, cudaStream_t stream)
 
 /* ---- on the host ----------------------------------------------------------- */
 
-static int32_t chunk_of(int32_t bits)
+static int32_t chunks_of(int32_t longest, int32_t chunk)
 {
-    return bits == 32 ? ACI_FLOAT_CHUNK : ACI_TENSOR_CHUNK;
+    return static_cast<int32_t>((static_cast<int64_t>(longest) + chunk - 1) / chunk);
 }
 
-static int32_t chunks_of(int32_t longest, int32_t bits)
-{
-    return static_cast<int32_t>((static_cast<int64_t>(longest) + chunk_of(bits) - 1) /
-                                chunk_of(bits));
-}
-
-size_t aci_cuda_attend_bytes(int32_t n_rows, int32_t n_head, int32_t head_dim, int32_t longest,
-                             int32_t bits)
+/* For the shorter chunks, which have more parts; 0: chunks are walked. */
+size_t aci_cuda_attend_bytes(int32_t n_rows, int32_t n_head, int32_t head_dim, int32_t longest)
 {
     const size_t lines = static_cast<size_t>(n_rows) * static_cast<size_t>(n_head);
-    const size_t bytes = lines * static_cast<size_t>(chunks_of(longest, bits)) *
+    const size_t bytes = lines * static_cast<size_t>(chunks_of(longest, ACI_TENSOR_CHUNK)) *
                          (static_cast<size_t>(aci_kv_width(head_dim)) * sizeof(float) +
                           sizeof(float2));
 
-    return longest <= chunk_of(bits) || lines > SPLIT_LINES || bytes > MOST_SCRATCH ? 0 : bytes;
+    return longest <= ACI_TENSOR_CHUNK || lines > SPLIT_LINES || bytes > MOST_SCRATCH ? 0 : bytes;
 }
 
 static bool is_sound(const aci_cuda_rows &rows, const aci_attention &a, int32_t longest)
@@ -174,15 +168,13 @@ cudaError_t aci_cuda_attend(float *out, const float *q, const aci_cuda_rows *row
                             size_t scratch_bytes, cudaStream_t stream)
 {
     const aci_attention &a = *attention;
-    const int32_t bits = rows->kv[0].bits;
+    const size_t need = aci_cuda_attend_bytes(rows->n_rows, a.n_head, a.head_dim, longest);
     const size_t lines = static_cast<size_t>(rows->n_rows) * static_cast<size_t>(a.n_head);
     attend_call call = {};
 
-    if (!is_sound(*rows, a, longest))
+    if (!is_sound(*rows, a, longest) || need > scratch_bytes)
         return cudaErrorInvalidValue;
-    const size_t need = aci_cuda_attend_bytes(rows->n_rows, a.n_head, a.head_dim, longest, bits);
-    if (need > scratch_bytes)
-        return cudaErrorInvalidValue;
+    const bool by_float = rows->kv[0].bits == 32;
     call.out = out;
     call.q = q;
     call.rows = *rows;
@@ -190,8 +182,8 @@ cudaError_t aci_cuda_attend(float *out, const float *q, const aci_cuda_rows *row
     call.n_head_kv = a.n_head_kv;
     call.head_dim = a.head_dim;
     call.window = a.window;
-    call.n_chunks = chunks_of(longest, bits);
-    call.chunk = chunk_of(bits);
+    call.chunk = by_float ? ACI_FLOAT_CHUNK : ACI_TENSOR_CHUNK;
+    call.n_chunks = chunks_of(longest, call.chunk);
     call.scale = a.scale;
     if (need > 0) { /* the copies of join_chunks need `mixed` at multiples of 16 */
         call.mixed = static_cast<float *>(scratch);
@@ -199,7 +191,7 @@ cudaError_t aci_cuda_attend(float *out, const float *q, const aci_cuda_rows *row
             call.mixed + lines * static_cast<size_t>(call.n_chunks) *
                              static_cast<size_t>(aci_kv_width(a.head_dim)));
     }
-    const cudaError_t status = bits == 32 ? aci_cuda_attend_float(call, stream)
-                                          : aci_cuda_attend_tensor(call, stream);
+    const cudaError_t status = by_float ? aci_cuda_attend_float(call, stream)
+                                        : aci_cuda_attend_tensor(call, stream);
     return status != cudaSuccess || need == 0 ? status : start_joining(call, stream);
 }

@@ -105,8 +105,7 @@ ac_status aci_cuda_run_attend(aci_backend *backend, float *out, const float *q,
         status = aci_cuda_grow_scratch(
             cuda,
             aci_cuda_attend_bytes(rows.n_rows, attention->n_head,
-                                  attention->head_dim, longest,
-                                  rows.kv[0].bits),
+                                  attention->head_dim, longest),
             error);
     if (status != AC_OK)
         return status;

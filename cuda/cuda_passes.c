@@ -77,8 +77,7 @@ ac_status aci_cuda_begin_step(aci_backend *backend, const aci_step *step,
     if (status == AC_OK && graph == NULL)
         return begin_recording(cuda, &key,
                                aci_cuda_attend_bytes(key.n_rows, step->n_head,
-                                                     kv->head_dim, key.reach,
-                                                     kv->bits),
+                                                     kv->head_dim, key.reach),
                                error);
     if (status == AC_OK)
         status = aci_cuda_check(cuda, cudaGraphLaunch(graph, cuda->stream),

@@ -106,10 +106,8 @@ cudaError_t aci_cuda_rotate_append(float *q, float *k, const float *v, const aci
 /* attend.cu: causal grouped-query attention. `scratch` holds what parts of a
  * long cache came to, aci_cuda_attend_bytes of it; `longest` is the largest
  * position + 1 of any row, which sizes the grid (a recorded graph is given the
- * capacity: parts that a row does not reach end at once), `bits` those of the
- * caches. */
-size_t aci_cuda_attend_bytes(int32_t n_rows, int32_t n_head, int32_t head_dim, int32_t longest,
-                             int32_t bits);
+ * capacity: parts that a row does not reach end at once). */
+size_t aci_cuda_attend_bytes(int32_t n_rows, int32_t n_head, int32_t head_dim, int32_t longest);
 cudaError_t aci_cuda_attend(float *out, const float *q, const aci_cuda_rows *rows,
                             const aci_attention *attention, int32_t longest, void *scratch,
                             size_t scratch_bytes, cudaStream_t stream);
