@@ -102,7 +102,7 @@ SCRIPTS      := $(sort $(wildcard tests/programs/*.sh tests/abi/*.sh))
 LINTS        := $(sort $(wildcard tests/lint/*.sh))
 RUNNER       := $(BUILD)/tests/run
 # The suites that a real device runs too: all but those that break it.
-CUDA_SUITES  := $(filter-out test_cuda_memory test_cuda_device,$(notdir \
+CUDA_SUITES  := $(filter-out test_cuda_memory test_cuda_device test_emulation,$(notdir \
                   $(patsubst %.c,%,$(wildcard tests/cuda/test_*.c))))
 CUDA_RUNNER  := $(BUILD)/tests/run_cuda
 
@@ -256,7 +256,7 @@ $(BUILD)/emulated/%.o: %.cu $(BUILD)/flags
 $(BUILD)/emulated/%.o: %.cc $(BUILD)/flags
 	@mkdir -p $(@D)
 	$(call say,CXX,$<)
-	$(Q)$(CXX) $(OUR_CPPFLAGS) -Itests/cuda $(OUR_CXXFLAGS) $(CFLAGS) \
+	$(Q)$(CXX) $(OUR_CPPFLAGS) -I. -Itests/cuda $(OUR_CXXFLAGS) $(CFLAGS) \
 	    $(MODE_$(MODE)) $(if $(WERROR),-Werror) -MMD -MP -c -o $@ $<
 
 $(BUILD)/emulated/%.o: %.c $(BUILD)/flags

@@ -205,7 +205,7 @@ static const aci_backend_operations operations = {
     aci_cuda_run_rotate_append, aci_cuda_run_attend,
     aci_cuda_allocate, aci_cuda_release, aci_cuda_host_to, aci_cuda_to_host,
     aci_cuda_adopt, synchronize, close_backend, aci_cuda_refuse, used_bytes,
-    aci_cuda_run_peaks, check_room
+    aci_cuda_run_peaks, check_room, aci_cuda_run_project_pairs
 };
 
 /* What an operation needs besides its arguments, for the widest call. */
@@ -223,9 +223,13 @@ static ac_status make_scratch(aci_cuda_backend *cuda, ac_error *error)
         { (void **)&cuda->tokens, ACI_MAX_ROWS * sizeof(int32_t) },
         { (void **)&cuda->positions, ACI_MAX_ROWS * sizeof(int32_t) },
         { (void **)&cuda->frequencies, width * sizeof(float) } };
+    ac_status status;
     size_t i;
 
     a->row_stride = ACI_MAX_ROWS;
+    status = aci_cuda_pairs_open(cuda, error);
+    if (status != AC_OK)
+        return status;
     for (i = 0; i < sizeof all / sizeof *all; i++) {
         *all[i].at = aci_cuda_allocate(&cuda->base, all[i].bytes);
         if (*all[i].at == NULL)

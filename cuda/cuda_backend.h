@@ -41,6 +41,8 @@ typedef struct aci_cuda_backend {
     size_t n_uploads, n_uploads_room;
     int uses_wide;           /* multiply_wide.cu; it passed its self-test */
     aci_cuda_activations activations;
+    uint32_t *arrived;       /* of cuda/grid_barrier.h */
+    int32_t n_processors;    /* 0: blocks of a launch cannot wait for others */
     float *changed;          /* [ACI_MAX_ROWS, max_width] normed or gated */
     int32_t *tokens;         /* [ACI_MAX_ROWS], and on the host: */
     int32_t *positions;      /* [ACI_MAX_ROWS] */
@@ -101,9 +103,18 @@ ac_status aci_cuda_run_project(aci_backend *backend,
                                const aci_product *products, int32_t n_products,
                                const aci_input *input, int32_t n_rows,
                                ac_error *error);
+ac_status aci_cuda_run_project_pairs(aci_backend *backend,
+                                     const aci_product *products,
+                                     int32_t n_products,
+                                     const aci_outer *outers, int32_t n_outers,
+                                     const aci_input *input, int32_t n_rows,
+                                     ac_error *error);
 ac_status aci_cuda_run_peaks(aci_backend *backend, aci_peaks *out,
                              const float *logits, int32_t n_rows,
                              int32_t n_vocab, float scale, ac_error *error);
+
+/* What pairs need of the device: asked once, when the backend is opened. */
+ac_status aci_cuda_pairs_open(aci_cuda_backend *cuda, ac_error *error);
 
 /* cuda_attention.c */
 ac_status aci_cuda_run_rotate_append(aci_backend *backend, float *q, float *k,

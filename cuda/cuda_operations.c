@@ -39,21 +39,29 @@ ac_status aci_cuda_run_norm(aci_backend *backend, float *out, const float *x,
 
 /* ---- products ------------------------------------------------------------ */
 
+/* The rows of the input, quantised for `first` and all that share it. */
+static cudaError_t quantise(aci_cuda_activations *out, aci_cuda_backend *cuda,
+                            const aci_linear *first, const aci_input *input,
+                            int32_t n_rows)
+{
+    *out = cuda->activations;
+    out->n_rows = n_rows;
+    out->n_in_padded = first->weight->n_in_padded;
+    out->group = first->weight->group;
+    out->bits = first->activation_bits;
+    out->is_wide = cuda->uses_wide && aci_cuda_wide_takes(out);
+    return aci_cuda_quantise(out, input, first->weight->n_in, cuda->queue);
+}
+
 static ac_status run_quantised(aci_cuda_backend *cuda,
                                const aci_product *products, int32_t n_products,
                                const aci_input *input, int32_t n_rows,
                                ac_error *error)
 {
-    const aci_linear *first = &products[0].linear;
-    aci_cuda_activations a = cuda->activations;
-    cudaError_t result;
+    aci_cuda_activations a;
+    cudaError_t result =
+        quantise(&a, cuda, &products[0].linear, input, n_rows);
 
-    a.n_rows = n_rows;
-    a.n_in_padded = first->weight->n_in_padded;
-    a.group = first->weight->group;
-    a.bits = first->activation_bits;
-    a.is_wide = cuda->uses_wide && aci_cuda_wide_takes(&a);
-    result = aci_cuda_quantise(&a, input, first->weight->n_in, cuda->queue);
     if (result == cudaSuccess && n_rows <= ACI_CUDA_FEW_ROWS)
         result = aci_cuda_multiply_few(products, n_products, &a, cuda->queue);
     else if (result == cudaSuccess && a.is_wide)
@@ -101,6 +109,56 @@ ac_status aci_cuda_run_project(aci_backend *backend,
         return status;
     return (products[0].linear.weight_bits == 32 ? run_dense : run_quantised)(
         cuda, products, n_products, input, n_rows, error);
+}
+
+ac_status aci_cuda_pairs_open(aci_cuda_backend *cuda, ac_error *error)
+{
+    int n = 0, together = 0;
+    cudaError_t result = cudaDeviceGetAttribute(
+        &together, cudaDevAttrCooperativeLaunch, cuda->device);
+
+    if (result == cudaSuccess)
+        result = cudaDeviceGetAttribute(&n, cudaDevAttrMultiProcessorCount,
+                                        cuda->device);
+    if (result != cudaSuccess)
+        return aci_cuda_check(cuda, result, "asking the device", error);
+    cuda->n_processors = together ? n : 0;
+    cuda->arrived = aci_cuda_allocate(&cuda->base, sizeof *cuda->arrived);
+    if (cuda->arrived == NULL)
+        return aci_cuda_refuse(&cuda->base, sizeof *cuda->arrived,
+                               "a barrier", error);
+    return aci_cuda_check(cuda,
+                          cudaMemsetAsync(cuda->arrived, 0,
+                                          sizeof *cuda->arrived, cuda->stream),
+                          "clearing a barrier", error);
+}
+
+/* In one launch where the rows are few, else by launches of products. */
+ac_status aci_cuda_run_project_pairs(aci_backend *backend,
+                                     const aci_product *products,
+                                     int32_t n_products,
+                                     const aci_outer *outers, int32_t n_outers,
+                                     const aci_input *input, int32_t n_rows,
+                                     ac_error *error)
+{
+    aci_cuda_backend *cuda = (aci_cuda_backend *)backend;
+    aci_cuda_activations a;
+    cudaError_t result;
+    ac_status status;
+
+    if (cuda->n_processors == 0 ||
+        !aci_cuda_pairs_fit(products, n_products, outers, n_outers, n_rows))
+        return aci_kernels_project_pairs(backend, products, n_products, outers,
+                                         n_outers, input, n_rows, error);
+    status = aci_cuda_enter(cuda, error);
+    if (status != AC_OK)
+        return status;
+    result = quantise(&a, cuda, &products[0].linear, input, n_rows);
+    if (result == cudaSuccess)
+        result = aci_cuda_multiply_pairs(products, n_products, outers,
+                                         n_outers, &a, cuda->arrived,
+                                         cuda->n_processors, cuda->queue);
+    return aci_cuda_check(cuda, result, "products of low rank", error);
 }
 
 /* ---- choosing ------------------------------------------------------------ */

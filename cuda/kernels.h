@@ -67,6 +67,19 @@ cudaError_t aci_cuda_multiply_wide(const aci_product *products, int32_t n_produc
                                    const aci_cuda_activations *x, int32_t patience,
                                    cudaStream_t stream);
 
+/* multiply_pairs.cu: `project_pairs` of backend.h for up to 8 rows in one
+ * launch, x quantised for the products. Where aci_cuda_pairs_fit says 0 it
+ * cannot be done in one: other bits or groups, or ranks beyond the shared
+ * memory of a block.
+ *   arrived       device memory, a zeroed word of grid_barrier.h
+ *   n_processors  of the device, which must have cooperative launches */
+int32_t aci_cuda_pairs_fit(const aci_product *products, int32_t n_products,
+                           const aci_outer *outers, int32_t n_outers, int32_t n_rows);
+cudaError_t aci_cuda_multiply_pairs(const aci_product *products, int32_t n_products,
+                                    const aci_outer *outers, int32_t n_outers,
+                                    const aci_cuda_activations *x, uint32_t *arrived,
+                                    int32_t n_processors, cudaStream_t stream);
+
 /* dense.cu: out = x W' (+ bias) for weights in float32; rows of x are already
  * normed or gated. Sums are float32, each in one fixed order. */
 cudaError_t aci_cuda_multiply_dense(const aci_product *product, const float *x, size_t x_stride,

@@ -26,6 +26,7 @@ struct product_target {
     size_t out_stride;
     float factor;            /* of the scales: 1, 1/D, 1/(256 D) */
     uint32_t ratio;          /* D */
+    int32_t weight_bits;
     int32_t n_out, n_strip;
     int32_t tiles_stored;    /* of a strip */
     int32_t first_strip;     /* in the numbering of the whole launch */
@@ -162,35 +163,48 @@ static __device__ __forceinline__ void store_result(const product_target &target
 
 /* ---- on the host --------------------------------------------------------- */
 
+/* Whether a kernel of planes can multiply these activations. */
+static inline bool has_planes(const aci_product &p, int32_t group, int32_t activation_bits)
+{
+    const aci_matrix &m = *p.linear.weight;
+    const int32_t bits = p.linear.weight_bits;
+
+    return m.plane_a != nullptr && m.group == group &&
+           p.linear.activation_bits == activation_bits && (bits <= 4 || m.plane_b != nullptr) &&
+           (bits != 16 || (m.plane_c != nullptr && activation_bits == 16));
+}
+
+/* Puts a product behind those that the call has. */
+static inline void add_target(product_call &call, const aci_product &p)
+{
+    const aci_matrix &m = *p.linear.weight;
+
+    call.targets[call.n_targets++] = {
+        m.plane_a, m.plane_b, m.plane_c, m.scales, p.linear.bias, p.out, p.out_stride,
+        aci_scale_factor(&p.linear), static_cast<uint32_t>(m.ratio), p.linear.weight_bits,
+        m.n_out, m.n_strip, m.n_in_stored / ACI_TILE_COLUMNS, call.n_strips, p.accumulate };
+    call.n_strips += m.n_strip;
+}
+
 /* Takes products [0, n) that have the same weight bits from the front of the
  * list into one call; 0 when the first is not one of planes. */
 static inline int32_t gather_products(product_call &call, const aci_product *products, int32_t n,
                                       const aci_cuda_activations *x)
 {
     const int32_t bits = products[0].linear.weight_bits;
-    int32_t taken = 0;
 
     call.x = *x;
-    call.n_strips = 0;
-    for (; taken < n && taken < ACI_MAX_PRODUCTS; taken++) {
-        const aci_product &p = products[taken];
-        const aci_matrix &m = *p.linear.weight;
+    call.n_targets = call.n_strips = 0;
+    while (call.n_targets < n && call.n_targets < ACI_MAX_PRODUCTS) {
+        const aci_product &p = products[call.n_targets];
 
         if (p.linear.weight_bits != bits)
             break;
-        if (m.plane_a == nullptr || m.group != x->group || m.n_in_padded != x->n_in_padded ||
-            p.linear.activation_bits != x->bits || (bits > 4 && m.plane_b == nullptr) ||
-            (bits == 16 && (m.plane_c == nullptr || x->bits != 16)))
+        if (!has_planes(p, x->group, x->bits) || p.linear.weight->n_in_padded != x->n_in_padded)
             return 0;
-        call.targets[taken] = {
-            m.plane_a, m.plane_b, m.plane_c, m.scales, p.linear.bias, p.out, p.out_stride,
-            aci_scale_factor(&p.linear),
-            static_cast<uint32_t>(m.ratio), m.n_out, m.n_strip,
-            m.n_in_stored / ACI_TILE_COLUMNS, call.n_strips, p.accumulate };
-        call.n_strips += m.n_strip;
+        add_target(call, p);
     }
-    call.n_targets = taken;
-    return taken;
+    return call.n_targets;
 }
 
 template <template <int, int, int> class kernel, int weight_bits, int activation_bits>

@@ -121,6 +121,13 @@ typedef struct aci_product {
     int32_t accumulate;             /* 1: out += (residual) */
 } aci_product;
 
+/* The outer half of a product in two (low rank, W ~= U V): `product` is U times
+ * the rows that products[inner], V times the input, put out. */
+typedef struct aci_outer {
+    aci_product product;            /* n_in: the inner one's n_out */
+    int32_t inner;                  /* number of a product of the same call */
+} aci_outer;
+
 /* A forward pass before its operations, for a device that can replay it. */
 typedef struct aci_step {
     const int32_t *tokens;          /* [n_rows of all spans] */
@@ -216,6 +223,15 @@ typedef struct aci_backend_operations {
      * what there is. The CPU adopts in place: AC_OK. */
     ac_status (*check_room)(aci_backend *backend, uint64_t bytes,
                             ac_error *error);
+
+    /* `project` of the products, then of each outer what its inner one put
+     * out: to the last bit what those calls give, the inner rows too. No outer
+     * goes where an inner one or the input lies. n_outers may be 0. */
+    ac_status (*project_pairs)(aci_backend *backend,
+                               const aci_product *products, int32_t n_products,
+                               const aci_outer *outers, int32_t n_outers,
+                               const aci_input *input, int32_t n_rows,
+                               ac_error *error);
 } aci_backend_operations;
 
 struct aci_backend {
@@ -228,6 +244,15 @@ struct aci_backend {
 /* Limits the loader enforces so that integer sums stay exact and buffers
  * bounded. */
 enum { ACI_MAX_ROWS = 512, ACI_MAX_SPANS = 64, ACI_MAX_PRODUCTS = 4 };
+
+/* aci_kernels_project_pairs: project_pairs by calls of project, one for the
+ * products and one for the outers of each: the plain way of every backend. */
+ac_status aci_kernels_project_pairs(aci_backend *backend,
+                                    const aci_product *products,
+                                    int32_t n_products,
+                                    const aci_outer *outers, int32_t n_outers,
+                                    const aci_input *input, int32_t n_rows,
+                                    ac_error *error);
 
 /* aci_kernels_cpu_open: `level` NULL picks the best the processor has;
  * "reference", "avx2", "avx512" force one (AC_E_UNSUPPORTED when the processor

@@ -277,6 +277,80 @@ static void measure_products(bench *b)
         }
 }
 
+/* ---- low rank ------------------------------------------------------------ */
+
+/* W ~= U V, one after the other in one call. */
+typedef struct pair {
+    problem v, u;
+    float *low;              /* device */
+} pair;
+
+static void do_pair(bench *b, int i, void *user)
+{
+    pair *p = user;
+    const aci_matrix *v = &p->v.copies[i % p->v.n_copies];
+    const aci_matrix *u = &p->u.copies[i % p->u.n_copies];
+    const aci_product inner = { { v, NULL, p->v.weight_bits, 8 }, p->low,
+                                (size_t)p->v.n_out, 0 };
+    const aci_outer outer = { { { u, NULL, p->u.weight_bits, 8 }, b->out,
+                                (size_t)p->u.n_out, 0 }, 0 };
+    const aci_input input = { .x = b->x, .x_stride = (size_t)p->v.n_in };
+    ac_error error = AC_ERROR_INIT;
+
+    if (b->backend->operations->project_pairs(b->backend, &inner, 1, &outer, 1,
+                                              &input, p->v.n_rows,
+                                              &error) != AC_OK)
+        die("low rank", error.message);
+}
+
+static void report_pair(bench *b, const problem *whole, int rank,
+                        double seconds, double dense)
+{
+    printf("low rank %d of %5dx%-5d w%d a8 %d %9.1f us, %.2f x dense int4 "
+           "(%.1f us)\n", rank, whole->n_out, whole->n_in,
+           whole->weight_bits, whole->n_rows, seconds * 1e6, dense / seconds,
+           dense * 1e6);
+    json_array_append_new(b->rows, json_pack(
+        "{s:s, s:i, s:i, s:i, s:i, s:i, s:i, s:f, s:f}", "kernel", "low rank",
+        "n_out", whole->n_out, "n_in", whole->n_in, "rank", rank,
+        "weight_bits", whole->weight_bits, "activation_bits", 8, "rows",
+        whole->n_rows, "microseconds", seconds * 1e6, "over_dense",
+        dense / seconds));
+}
+
+/* Int4 at a quarter of the full rank against the whole matrix in int4. */
+static void measure_low_rank(bench *b)
+{
+    static const int shapes[][2] = { { 4096, 4096 }, { 4096, 14336 } };
+    static const int rows[] = { 1, 8 };
+    size_t s, r;
+
+    for (s = 0; s < 2; s++) {
+        const int n_out = shapes[s][0], n_in = shapes[s][1];
+        const int rank = (n_out < n_in ? n_out : n_in) / 4;
+        problem whole = { "whole", n_out, n_in, 4, 8, 0, 0, NULL };
+        pair p = { { "V", rank, n_in, 4, 8, 0, 0, NULL },
+                   { "U", n_out, rank, 4, 8, 0, 0, NULL }, NULL };
+
+        make_copies(b, &whole);
+        make_copies(b, &p.v);
+        make_copies(b, &p.u);
+        need(cudaMalloc((void **)&p.low, (size_t)(8 * rank) * sizeof(float)),
+             "memory");
+        for (r = 0; r < 2; r++) {
+            double dense;
+
+            whole.n_rows = p.v.n_rows = p.u.n_rows = rows[r];
+            dense = measure(b, do_product, &whole);
+            report_pair(b, &whole, rank, measure(b, do_pair, &p), dense);
+        }
+        cudaFree(p.low);
+        free(whole.copies);
+        free(p.v.copies);
+        free(p.u.copies);
+    }
+}
+
 /* ---- attention ----------------------------------------------------------- */
 
 /* The heads of an 8B model. Caches are the random bfloat16 read as float16
@@ -395,7 +469,8 @@ static int compare_rows(const json_t *rows, const json_t *before,
 static int compare(const bench *b, const char *path)
 {
     static const char *const of_product[] = {
-        "n_out", "n_in", "weight_bits", "activation_bits", "rows", NULL
+        "kernel", "n_out", "n_in", "weight_bits", "activation_bits", "rows",
+        NULL
     };
     static const char *const of_attention[] = { "kv_bits", "rows",
                                                 "first_position", NULL };
@@ -519,6 +594,7 @@ int main(int n, char **arguments)
     set_up(&b, device);
     measure_roofs(&b);
     measure_products(&b);
+    measure_low_rank(&b);
     measure_attention(&b);
     if (against != NULL)
         n_slower = compare(&b, against);

@@ -24,11 +24,12 @@ struct emulated_stream {
 
 namespace emulation {
 
-bool run_grid(dim3 grid, dim3 size, size_t bytes,
+bool run_grid(dim3 grid, dim3 size, size_t bytes, bool together,
               std::function<void()> *kernel);
 
 static std::recursive_mutex door; /* of every call of the runtime */
-static int n_devices;
+enum { PROCESSORS = 4, RESIDENT_THREADS = 512, RESIDENT_BYTES = 227 * 1024 };
+static int n_devices, has_together = 1;
 static cudaError_t sticky, last;
 static int fail_in, code;
 static cudaError_t fail_start;
@@ -69,8 +70,9 @@ static cudaError_t queue(cudaStream_t stream, work item)
     return cudaSuccess;
 }
 
-cudaError_t launch(cudaStream_t stream, dim3 grid, dim3 block,
-                   size_t shared_bytes, std::function<void()> body)
+static cudaError_t launch_grid(cudaStream_t stream, dim3 grid, dim3 block,
+                               size_t shared_bytes, bool together,
+                               std::function<void()> body)
 {
     std::lock_guard<std::recursive_mutex> guard(door);
 
@@ -78,9 +80,41 @@ cudaError_t launch(cudaStream_t stream, dim3 grid, dim3 block,
         n_launches++;
         if (fail_in > 0 && --fail_in == 0)
             return cudaErrorLaunchFailure;
-        return run_grid(grid, block, shared_bytes, &body)
+        return run_grid(grid, block, shared_bytes, together, &body)
                    ? cudaSuccess : cudaErrorLaunchFailure;
     });
+}
+
+cudaError_t launch(cudaStream_t stream, dim3 grid, dim3 block,
+                   size_t shared_bytes, std::function<void()> body)
+{
+    return launch_grid(stream, grid, block, shared_bytes, false,
+                       std::move(body));
+}
+
+/* Few, so that blocks have more than one round of work in the tests. */
+cudaError_t resident_blocks(int *out, int threads, size_t shared_bytes)
+{
+    int by_bytes = RESIDENT_BYTES / static_cast<int>(shared_bytes + 1024);
+
+    if (threads < 1 || shared_bytes > RESIDENT_BYTES)
+        return say(cudaErrorInvalidValue);
+    *out = RESIDENT_THREADS / threads;
+    *out = by_bytes < *out ? by_bytes : *out;
+    return cudaSuccess;
+}
+
+cudaError_t launch_together(cudaStream_t stream, dim3 grid, dim3 block,
+                            size_t shared_bytes, std::function<void()> body)
+{
+    int most = 0;
+
+    if (resident_blocks(&most, static_cast<int>(block.x * block.y * block.z),
+                        shared_bytes) != cudaSuccess ||
+        grid.x * grid.y * grid.z > static_cast<unsigned>(PROCESSORS * most))
+        return say(cudaErrorCooperativeLaunchTooLarge);
+    return launch_grid(stream, grid, block, shared_bytes, true,
+                       std::move(body));
 }
 
 static bool is_pinned(const void *at)
@@ -149,8 +183,19 @@ cudaError_t cudaGetDeviceProperties(cudaDeviceProp *out, int device)
     strcpy(out->name, "emulated device");
     out->totalGlobalMem = emulated_memory::limit();
     out->sharedMemPerBlockOptin = 227 * 1024;
-    out->multiProcessorCount = 4;
+    out->multiProcessorCount = PROCESSORS;
     out->major = 9;
+    return say(cudaSuccess);
+}
+
+cudaError_t cudaDeviceGetAttribute(int *out, cudaDeviceAttr attribute,
+                                   int device)
+{
+    ENTER;
+    if (device < 0 || device >= n_devices)
+        return say(cudaErrorInvalidDevice);
+    *out = attribute == cudaDevAttrMultiProcessorCount ? PROCESSORS
+                                                       : has_together;
     return say(cudaSuccess);
 }
 
@@ -179,6 +224,8 @@ const char *cudaGetErrorString(cudaError_t error)
     case cudaErrorInitializationError: return "initialization error";
     case cudaErrorNoKernelImageForDevice:
         return "no kernel image is available for execution on the device";
+    case cudaErrorCooperativeLaunchTooLarge:
+        return "too many blocks in cooperative launch";
     case cudaErrorLaunchFailure: return "unspecified launch failure";
     }
     return "unrecognized error code";
@@ -407,6 +454,7 @@ void emulation_plug(int n)
 int emulation_is_on(void) { return 1; }
 void emulation_limit(size_t bytes) { emulated_memory::set_limit(bytes); }
 void emulation_code(int what) { code = what; }
+void emulation_together(int can) { has_together = can; }
 void emulation_fail_start(cudaError_t error) { fail_start = error; }
 void emulation_fail_launch(int n) { fail_in = n; }
 size_t emulation_launches(void) { return n_launches; }

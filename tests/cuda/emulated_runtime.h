@@ -23,7 +23,8 @@ typedef enum cudaError {
     cudaErrorNoDevice = 100,
     cudaErrorInvalidDevice = 101,
     cudaErrorNoKernelImageForDevice = 209,
-    cudaErrorLaunchFailure = 719
+    cudaErrorLaunchFailure = 719,
+    cudaErrorCooperativeLaunchTooLarge = 720
 } cudaError_t;
 
 enum cudaMemcpyKind {
@@ -37,6 +38,10 @@ enum cudaStreamCaptureMode {
 };
 
 enum cudaFuncAttribute { cudaFuncAttributeMaxDynamicSharedMemorySize = 8 };
+
+enum cudaDeviceAttr {
+    cudaDevAttrMultiProcessorCount = 16, cudaDevAttrCooperativeLaunch = 95
+};
 
 #define cudaStreamNonBlocking 1u
 #define cudaHostAllocDefault 0u
@@ -58,6 +63,8 @@ cudaError_t cudaGetDeviceCount(int *n);
 cudaError_t cudaSetDevice(int device);
 cudaError_t cudaGetDevice(int *device);
 cudaError_t cudaGetDeviceProperties(struct cudaDeviceProp *out, int device);
+cudaError_t cudaDeviceGetAttribute(int *out, enum cudaDeviceAttr attribute,
+                                   int device);
 cudaError_t cudaDriverGetVersion(int *version);
 cudaError_t cudaRuntimeGetVersion(int *version);
 const char *cudaGetErrorString(cudaError_t error);
@@ -113,6 +120,10 @@ void emulation_code(int what);
 /* On: products of warpgroups take the two offsets of a descriptor for each
  * other, as if ours had been made for another reading of the manual. */
 void emulation_swap_offsets(int on);
+
+/* Whether backends that are opened from now on find that blocks of a launch
+ * can wait for each other; 1 at the start. */
+void emulation_together(int can);
 
 /* Asking for the devices fails with this, as where a driver does not start;
  * cudaSuccess: it does not. */

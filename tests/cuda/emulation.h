@@ -1,14 +1,15 @@
 /* emulation.h - CUDA C++ on the host: enough of the language and of the device
  * that the sources of cuda/ run unchanged, as C++, in the tests.
  *
- * One block runs at a time. Each of its threads is a fiber; a fiber runs until
- * it meets a barrier or an operation of its warp, then another one is taken,
- * in an order that emulation_order() shuffles. So what a missing barrier would
- * let happen on a device does happen here, differently from order to order.
- * Also found: warps whose lanes do not meet in one operation, threads that
- * leave before a barrier others wait at, asynchronous copies used before they
- * were waited for (they are carried out only then), shared memory read before
- * it was written (it holds 0xFF) or beyond its end (under ASan).
+ * One block runs at a time, or all of a launch whose blocks wait for each
+ * other. Each of their threads is a fiber; a fiber runs until it meets a barrier
+ * or an operation of its warp, then another one is taken, in an order that
+ * emulation_order() shuffles. So what a missing barrier would let happen on a
+ * device does happen here, differently from order to order. Also found: warps
+ * whose lanes do not meet in one operation, threads that leave before a barrier
+ * others wait at, blocks that never come to one, asynchronous copies used before
+ * they were waited for (they are carried out only then), shared memory read
+ * before it was written (it holds 0xFF) or beyond its end (under ASan).
  *
  * What Hopper's warpgroups add is in emulated_warpgroup.h.
  *
@@ -69,10 +70,20 @@ void copy_later(void *to, const void *from, size_t bytes);
 void commit_copies();
 void wait_copies(int groups_left);
 
+/* Until the top bit of *at, which another block changes, is not that of
+ * `seen` any more. */
+void wait_for_flip(const uint32_t *at, uint32_t seen);
+
 [[noreturn]] void fail(const char *what);
 
 cudaError_t launch(cudaStream_t stream, dim3 grid, dim3 block,
                    size_t shared_bytes, std::function<void()> body);
+
+/* The same with all blocks at once; refused where the device, of four
+ * processors, does not hold so many. */
+cudaError_t launch_together(cudaStream_t stream, dim3 grid, dim3 block,
+                            size_t shared_bytes, std::function<void()> body);
+cudaError_t resident_blocks(int *out, int threads, size_t shared_bytes);
 
 template <class T> struct exchange { T value; int from; T got; };
 

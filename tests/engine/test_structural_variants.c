@@ -7,7 +7,7 @@
 #include <stdlib.h>
 #include <string.h>
 
-#include "../model/structural_zoo.h"
+#include "../model/owning_zoo.h"
 #include "engine/engine_internal.h"
 #include "model/tensor_list.h"
 #include "platform/half.h"
@@ -211,114 +211,6 @@ END_TEST
 
 /* ---- tensors of their own ------------------------------------------------ */
 
-/* The factors of a variant, as they were packed. */
-typedef struct factors {
-    aci_packed qu, ku, vu, qkv, ou, ov, gu, upu, gv, down, hu, hv;
-} factors;
-
-static factors own;
-
-static aci_packed pack(int32_t seed, int32_t n_out, int32_t n_in,
-                       int32_t bits)
-{
-    float *values = structural_matrix(seed, 99, n_out, n_in);
-    aci_packed out;
-
-    ck_assert_int_eq(aci_workshop_pack(&out, &structural_memory,
-                                       structural_pool, values, n_out, n_in,
-                                       bits, 64, NULL), AC_OK);
-    free(values);
-    return out;
-}
-
-static void pack_factors(void)
-{
-    own.qu = pack(1, 256, 40, 8); /* of rank 40: padding in U's columns */
-    own.ku = pack(2, 128, 40, 4);
-    own.vu = pack(3, 128, 40, 8);
-    own.qkv = pack(4, 40, 128, 8);
-    own.ou = pack(5, 128, 64, 4);
-    own.ov = pack(6, 64, 256, 4);
-    own.gu = pack(7, 192, 64, 8);
-    own.upu = pack(8, 192, 64, 8);
-    own.gv = pack(9, 64, 128, 4);
-    own.down = pack(10, 128, 192, 4);
-    own.hu = pack(11, 300, 64, 8);
-    own.hv = pack(12, 64, 128, 8);
-}
-
-static void free_factors(void)
-{
-    aci_packed *all = (aci_packed *)(void *)&own;
-
-    for (size_t i = 0; i < sizeof own / sizeof *all; i++)
-        aci_workshop_pack_close(&all[i], &structural_memory);
-}
-
-static void add_vector(aci_extras_build *build, const char *variant,
-                       const char *tensor, float shift)
-{
-    float values[128];
-
-    for (int i = 0; i < 128; i++)
-        values[i] = shift + structural_weight(50, 1, 2, i);
-    ck_assert_int_eq(aci_workshop_extras_vector(build, variant, tensor,
-                                                values, 128, NULL), AC_OK);
-}
-
-static void low_rank(aci_extras_build *build, const char *variant,
-                     const char *tensor, int32_t n_in, const aci_packed *u,
-                     const aci_packed *v)
-{
-    ck_assert_int_eq(aci_workshop_extras_low_rank(build, variant, tensor,
-                                                  n_in, u, v, NULL), AC_OK);
-}
-
-static void add_owned(aci_extras_build *build, const char *variant)
-{
-    low_rank(build, variant, "1.q", 128, &own.qu, &own.qkv);
-    low_rank(build, variant, "1.k", 128, &own.ku, NULL);
-    low_rank(build, variant, "1.v", 128, &own.vu, NULL);
-    low_rank(build, variant, "0.o", 256, &own.ou, &own.ov);
-    low_rank(build, variant, "2.up", 128, &own.upu, NULL);
-    low_rank(build, variant, "2.gate", 128, &own.gu, &own.gv);
-    ck_assert_int_eq(aci_workshop_extras_matrix(build, variant, "2.down",
-                                                &own.down, NULL), AC_OK);
-    low_rank(build, variant, "head", 128, &own.hu, &own.hv);
-    add_vector(build, variant, "3.attn_norm", 1.0f);
-    add_vector(build, variant, "0.o_bias", 0.0f);
-    add_vector(build, variant, "2.down_bias", 0.0f);
-    add_vector(build, variant, "final_norm", 1.0f);
-}
-
-/* A zoo with variants l16, l8, l4 that own the factors; layer 2 keeps 192
- * neurons. */
-static void make_owning_zoo(const char *path)
-{
-    static const aci_kept kept[4] = { { 4, 256 }, { 4, 256 }, { 4, 192 },
-                                      { 4, 256 } };
-    static const char *const names[] = { "l16", "l8", "l4" };
-    aci_shape shape = structural_shape();
-    aci_extras_build *build;
-    aci_store_built built;
-    char file[200];
-
-    structural_zoo(&plain, path, &shape, NULL);
-    snprintf(file, sizeof file, "%s/extras.acw", path);
-    ck_assert_int_eq(aci_workshop_extras_open(&build, &structural_memory,
-                                              file, 64, NULL), AC_OK);
-    for (int i = 0; i < 3; i++) {
-        structural_add(&plain, names[i], 16 >> i, kept, 4);
-        add_owned(build, names[i]);
-    }
-    ck_assert_int_eq(aci_workshop_extras_commit(&built, build,
-                                                plain.weights_checksum,
-                                                NULL), AC_OK);
-    plain.extras_bytes = built.n_bytes;
-    plain.extras_checksum = built.checksum;
-    structural_save(&plain, path);
-}
-
 /* w x of a packed matrix, by the backend. */
 static void by_hand(float *out, const opened *zoo, const aci_packed *packed,
                     const float *x, const float *bias, int32_t activation_bits,
@@ -378,7 +270,7 @@ static void check_products(const opened *zoo, const char *variant)
         { &layers[1].k, layers[1].k_bias, out[1], 0 },
         { &layers[1].v, layers[1].v_bias, out[2], 0 } };
     const aci_output o = { &layers[0].o, layers[0].o_bias, out[0], 0 };
-    const aci_packed *const outer[3] = { &own.qu, &own.ku, &own.vu };
+    const aci_packed *const outer[3] = { &owning.qu, &owning.ku, &owning.vu };
     aci_input input = { .x = x, .x_stride = 128 };
     int32_t bits = layers[1].q.activation_bits;
     double bound = bits == 16 ? 1e-4 : 0.02;
@@ -387,21 +279,21 @@ static void check_products(const opened *zoo, const char *variant)
         x[i] = structural_weight(7, 7, 7, i);
     ck_assert_int_eq(aci_engine_multiply(zoo->engine, qkv, 3, &input, 5, NULL),
                      AC_OK);
-    by_hand(low, zoo, &own.qkv, x, NULL, bits, NULL, 5);
+    by_hand(low, zoo, &owning.qkv, x, NULL, bits, NULL, 5);
     for (int i = 0; i < 3; i++) {
         by_hand(hand, zoo, outer[i], low, qkv[i].bias, bits, NULL, 5);
         ck_assert_mem_eq(hand, out[i],
                          5 * (size_t)outer[i]->n_out * sizeof(float));
-        expect_near_float64(out[i], outer[i], &own.qkv, x, qkv[i].bias,
+        expect_near_float64(out[i], outer[i], &owning.qkv, x, qkv[i].bias,
                             bound);
     }
     input.x_stride = 256;
     ck_assert_int_eq(aci_engine_multiply(zoo->engine, &o, 1, &input, 5, NULL),
                      AC_OK);
-    by_hand(low, zoo, &own.ov, x, NULL, bits, NULL, 5);
-    by_hand(hand, zoo, &own.ou, low, o.bias, bits, NULL, 5);
+    by_hand(low, zoo, &owning.ov, x, NULL, bits, NULL, 5);
+    by_hand(hand, zoo, &owning.ou, low, o.bias, bits, NULL, 5);
     ck_assert_mem_eq(hand, out[0], 5 * 128 * sizeof(float));
-    expect_near_float64(out[0], &own.ou, &own.ov, x, o.bias, bound);
+    expect_near_float64(out[0], &owning.ou, &owning.ov, x, o.bias, bound);
 }
 
 START_TEST(low_rank_is_two_products)
@@ -409,8 +301,8 @@ START_TEST(low_rank_is_two_products)
     const char *path = structural_path("owning");
     opened zoo;
 
-    pack_factors();
-    make_owning_zoo(path);
+    owning_pack();
+    owning_zoo(&plain, path);
     for (int l = 0; l < 3; l++) {
         if (open_zoo(&zoo, path, levels[l], 2)) {
             check_products(&zoo, "l16");
@@ -419,7 +311,7 @@ START_TEST(low_rank_is_two_products)
         }
         close_zoo(&zoo);
     }
-    free_factors();
+    owning_free();
 }
 END_TEST
 
@@ -432,8 +324,8 @@ START_TEST(owning_variants_run)
     const char *path = structural_path("owning");
     opened zoo;
 
-    pack_factors();
-    make_owning_zoo(path);
+    owning_pack();
+    owning_zoo(&plain, path);
     expect_equal_zoos(path, names, path, names, 3);
     ck_assert(open_zoo(&zoo, path, "reference", 1));
     run(a, &zoo, "l8");
@@ -444,7 +336,7 @@ START_TEST(owning_variants_run)
     ck_assert_ptr_eq(zoo.engine->plans[4].layers[1].attn_norm,
                      zoo.engine->plans[0].layers[1].attn_norm);
     close_zoo(&zoo);
-    free_factors();
+    owning_free();
 }
 END_TEST
 

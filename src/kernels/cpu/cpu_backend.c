@@ -556,7 +556,7 @@ static const aci_backend_operations operations = {
     embed,   norm,          project,
     rotate_append, attend,  allocate, release,  copy,
     copy,    adopt,         synchronize, close_backend, refuse, used_bytes,
-    peaks,   check_room
+    peaks,   check_room,    aci_kernels_project_pairs
 };
 
 /* Untouched pages cost nothing, so everything is sized for the largest call. */

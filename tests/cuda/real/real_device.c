@@ -33,6 +33,11 @@ void emulation_order(unsigned seed)
     (void)seed;
 }
 
+void emulation_together(int can)
+{
+    (void)can;
+}
+
 size_t emulation_bytes(void)
 {
     return 0;
