@@ -67,5 +67,7 @@ try compress compress synthetic:tiny "$work/new.zoo"
 try train-predictor train-predictor "$work/outcomes.jsonl" "$work/p.acp"
 try train-tokenizer train-tokenizer "$work/new.zoo" --vocab 280 \
     --data "$work/outcomes.txt"
+try bench bench --synthetic tiny --device cpu --prompt 4 --generate 2 --runs 1
+try 'inspect of random weights' inspect synthetic:tiny
 try route route "$work/tiny.zoo" hello
 echo "ok $name"

@@ -88,8 +88,11 @@ int command_bench(int argc, char **argv, const command *self)
     const char *zoo = NULL;
     int code;
 
-    if (b == NULL)
-        return report_failure(AC_E_NO_MEMORY, NULL);
+    if (b == NULL) {
+        const ac_error error = { .message = "out of memory" };
+
+        return report_failure(AC_E_NO_MEMORY, &error);
+    }
     b->n_runs = 3;
     b->open.progress = &b->progress;
     {
