@@ -242,7 +242,8 @@ $(BUILD)/tests/fuzz/test_replay.o: $(BUILD)/tests/fuzzers.inc
 CXX ?= c++
 EMULATED := $(CUDA_KERNELS:%.cu=$(BUILD)/emulated/%.o) \
             $(CUDA_HOST:%.c=$(BUILD)/emulated/%.o) \
-            $(patsubst %.cc,$(BUILD)/emulated/%.o,$(wildcard tests/cuda/*.cc))
+            $(patsubst %.cc,$(BUILD)/emulated/%.o,$(wildcard tests/cuda/*.cc)) \
+            $(BUILD)/emulated/tests/bench/skip_tiles_cuda.o
 OUR_CXXFLAGS := -std=c++17 -fvisibility=hidden -fPIC -ffp-contract=off -pthread \
     -fno-strict-aliasing -Wall -Wextra -Wno-unknown-pragmas -Wno-psabi
 
@@ -282,7 +283,7 @@ $(BUILD)/tests/cuda/real/run.o: tests/run.c $(BUILD)/tests/cuda/real/suites.inc
 
 $(CUDA_RUNNER): $(BUILD)/tests/cuda/real/run.o $(BUILD)/tests/cuda/real/real_device.o \
     $(CUDA_SUITES:%=$(BUILD)/tests/cuda/%.o) \
-    $(TEST_SUPPORT:%.c=$(BUILD)/%.o) $(STATIC)
+    $(TEST_SUPPORT:%.c=$(BUILD)/%.o) $(BUILD)/tests/bench/skip_tiles_cuda.o $(STATIC)
 	$(call say,LD,$@)
 	$(Q)$(CC) $(CFLAGS) $(MODE_$(MODE)) $(LDFLAGS) -o $@ $(filter %.o,$^) \
 	    $(STATIC) $(CHECK_LIBS) $(LIBS) $(CUDA_LIBS)
@@ -351,7 +352,8 @@ bench-compare: ## BENCH=cpu BASE=main: before and after, in turns
 
 BENCH_OBJECTS := $(BENCH_SUPPORT:%.c=$(BUILD)/%.o)
 # the one that needs a GPU, and nvcc to be built
-$(BUILD)/tests/bench/bench_cuda: $(BUILD)/tests/bench/roofs_cuda.o
+$(BUILD)/tests/bench/bench_cuda: $(BUILD)/tests/bench/roofs_cuda.o \
+                                 $(BUILD)/tests/bench/skip_tiles_cuda.o
 $(BUILD)/tests/bench/bench_cuda.o: OUR_CPPFLAGS += -isystem $(CUDA_HOME)/include
 $(BUILD)/tests/bench/bench_%: $(BUILD)/tests/bench/bench_%.o \
                               $(BENCH_OBJECTS) $(STATIC)
