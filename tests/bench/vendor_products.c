@@ -41,6 +41,12 @@ static void *open_library(void)
     return found;
 }
 
+/* 12.6.3 is 120603; some of 11 were 11603. */
+static int major_of(int version)
+{
+    return version >= 100000 ? version / 10000 : version / 1000;
+}
+
 vendor_products *vendor_products_open(char *why, size_t why_bytes)
 {
     vendor_products *v = calloc(1, sizeof *v);
@@ -66,6 +72,9 @@ vendor_products *vendor_products_open(char *why, size_t why_bytes)
         snprintf(why, why_bytes, "libcublas lacks a function");
     else if (create(&v->handle) != 0 || version(v->handle, &v->version) != 0)
         snprintf(why, why_bytes, "libcublas did not start");
+    else if (major_of(v->version) < 11 || major_of(v->version) > 13)
+        snprintf(why, why_bytes, "libcublas is of major %d, not 11 to 13",
+                 major_of(v->version));
     else
         return v;
     vendor_products_close(v);

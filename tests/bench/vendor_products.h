@@ -9,7 +9,8 @@
 typedef struct vendor_products vendor_products;
 
 /* The library of the environment variable AC_CUBLAS; one that is loaded; the
- * newest of libcublas.so.13, .12, .11. NULL with one line of why. */
+ * newest of libcublas.so.13, .12, .11. NULL with one line of why:
+ * none, one that lacks a function, does not start, or is of another major. */
 vendor_products *vendor_products_open(char *why, size_t why_bytes);
 void vendor_products_close(vendor_products *vendor);
 
