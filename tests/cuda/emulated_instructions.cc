@@ -68,8 +68,42 @@ static float half_of(uint32_t word, int i)
         static_cast<uint16_t>(word >> (16 * i) & 0xFFFFu));
 }
 
-/* In float64, rounded once: what a device comes to lies within its own
- * rounding of this. */
+static bool cut_sums;
+static size_t bank_conflicts;
+
+/* c plus 16 products in float64, rounded once: what a device comes to lies
+ * within its own rounding of this. */
+static float add_rounded(float c, const float *a, const float *b)
+{
+    double sum = c;
+
+    for (int k = 0; k < 16; k++)
+        sum += static_cast<double>(a[k]) * b[k];
+    return static_cast<float>(sum);
+}
+
+/* The same as devices were found to do it (Fasi, Higham, Mikaitis, Pranesh
+ * 2021, "Numerical behavior of NVIDIA tensor cores"): 8 products at a time and
+ * the sum before them are aligned to the largest of them and what lies below
+ * 24 bits of it is cut off; so is the result. Later devices keep more. */
+static float add_cut(float c, const float *a, const float *b)
+{
+    double terms[9] = { c }, largest = fabs(c), sum = 0.0;
+
+    for (int k = 0; k < 8; k++) {
+        terms[k + 1] = static_cast<double>(a[k]) * b[k];
+        largest = fmax(largest, fabs(terms[k + 1]));
+    }
+    if (largest == 0.0 || !(largest < INFINITY))
+        return static_cast<float>(terms[0] + terms[1] + terms[2] + terms[3] + terms[4] +
+                                  terms[5] + terms[6] + terms[7] + terms[8]);
+    const double unit = ldexp(1.0, ilogb(largest) - 23);
+    for (double term : terms)
+        sum += trunc(term / unit) * unit;
+    const float result = static_cast<float>(sum);
+    return fabs(static_cast<double>(result)) > fabs(sum) ? nextafterf(result, 0.0f) : result;
+}
+
 void m16n8k16_f16(void *const lanes[32])
 {
     float a[16][16], b[8][16];
@@ -87,12 +121,26 @@ void m16n8k16_f16(void *const lanes[32])
             float *c = static_cast<float *>(
                 lane_of(lanes, row % 8, column / 2)->c);
             float *at = &c[2 * (row / 8) + column % 2];
-            double sum = *at;
 
-            for (int k = 0; k < 16; k++)
-                sum += static_cast<double>(a[row][k]) * b[column][k];
-            *at = static_cast<float>(sum);
+            *at = cut_sums ? add_cut(add_cut(*at, a[row], b[column]), a[row] + 8,
+                                     b[column] + 8)
+                           : add_rounded(*at, a[row], b[column]);
         }
+}
+
+/* Rows of a matrix come at once where they lie in different eighths of the 128
+ * bytes that the banks have. */
+static void count_conflicts(void *const lanes[32], int first)
+{
+    unsigned taken = 0;
+
+    for (int i = first; i < first + 8; i++) {
+        const void *row = static_cast<matrix_rows *>(lanes[i])->row;
+        const unsigned eighth = 1u << reinterpret_cast<uintptr_t>(row) / 16 % 8;
+
+        bank_conflicts += (taken & eighth) != 0;
+        taken |= eighth;
+    }
 }
 
 /* ldmatrix.m8n8.b16 (section "ldmatrix"): lanes 8m .. 8m+7 give the rows of
@@ -108,6 +156,8 @@ static void load_matrices(void *const lanes[32], int n, bool transposed)
         if (reinterpret_cast<uintptr_t>(row) % 16 != 0)
             fail("a row of ldmatrix is not aligned to 16 bytes");
         memcpy(all[i / 8][i % 8], row, 16);
+        if (i % 8 == 0)
+            count_conflicts(lanes, i);
     }
     for (int l = 0; l < 32; l++)
         for (int m = 0; m < n; m++) {
@@ -148,3 +198,6 @@ void any_of_lanes(void *const lanes[32])
 }
 
 } // namespace emulation
+
+void emulation_cut_sums(int on) { emulation::cut_sums = on != 0; }
+size_t emulation_bank_conflicts(void) { return emulation::bank_conflicts; }

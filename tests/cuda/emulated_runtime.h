@@ -132,6 +132,14 @@ void emulation_fail_start(cudaError_t error);
 /* The order in which threads run; 0: by their number. */
 void emulation_order(unsigned seed);
 
+/* On: tensor cores do not round sums of float16 products but cut them, as
+ * devices do (emulated_instructions.cc). */
+void emulation_cut_sums(int on);
+
+/* Times that two rows of a matrix lay in the same banks for ldmatrix, since
+ * the start; 0 on a real device. */
+size_t emulation_bank_conflicts(void);
+
 /* Device memory in all; allocations beyond it fail. 0: the usual 1 GiB. */
 void emulation_limit(size_t bytes);
 

@@ -33,6 +33,16 @@ void emulation_order(unsigned seed)
     (void)seed;
 }
 
+void emulation_cut_sums(int on)
+{
+    (void)on;
+}
+
+size_t emulation_bank_conflicts(void)
+{
+    return 0;
+}
+
 void emulation_together(int can)
 {
     (void)can;
