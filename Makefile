@@ -97,7 +97,9 @@ FUZZERS      := $(wildcard tests/fuzz/fuzz_*.c)
 TEST_SUPPORT := $(filter-out $(TESTS) tests/abi/% tests/bench/% \
                   tests/programs/% tests/golden/% tests/fuzz/entry.c, \
                   $(wildcard tests/*/*.c))
-BENCH_SUPPORT := $(filter-out tests/bench/bench_%,$(wildcard tests/bench/*.c))
+BENCH_SUPPORT := $(filter-out tests/bench/bench_% tests/bench/cuda_bench%, \
+                   $(wildcard tests/bench/*.c))
+CUDA_BENCH    := $(patsubst %.c,$(BUILD)/%.o,$(wildcard tests/bench/cuda_bench*.c))
 SCRIPTS      := $(sort $(wildcard tests/programs/*.sh tests/abi/*.sh))
 LINTS        := $(sort $(wildcard tests/lint/*.sh))
 RUNNER       := $(BUILD)/tests/run
@@ -353,8 +355,9 @@ bench-compare: ## BENCH=cpu BASE=main: before and after, in turns
 BENCH_OBJECTS := $(BENCH_SUPPORT:%.c=$(BUILD)/%.o)
 # the one that needs a GPU, and nvcc to be built
 $(BUILD)/tests/bench/bench_cuda: $(BUILD)/tests/bench/roofs_cuda.o \
-                                 $(BUILD)/tests/bench/skip_tiles_cuda.o
-$(BUILD)/tests/bench/bench_cuda.o: OUR_CPPFLAGS += -isystem $(CUDA_HOME)/include
+                                 $(BUILD)/tests/bench/skip_tiles_cuda.o $(CUDA_BENCH)
+$(BUILD)/tests/bench/bench_cuda.o $(CUDA_BENCH): \
+    OUR_CPPFLAGS += -I. -isystem $(CUDA_HOME)/include
 $(BUILD)/tests/bench/bench_%: $(BUILD)/tests/bench/bench_%.o \
                               $(BENCH_OBJECTS) $(STATIC)
 	$(Q)$(CC) $(CFLAGS) $(MODE_$(MODE)) $(LDFLAGS) -o $@ $^ $(LIBS) \

@@ -37,8 +37,8 @@ static_assert(sizeof(attend_call) <= 4096, "a kernel's parameters");
 /* The families' chunks and launchers: q, out, rows, parts and shapes are sound.
  * `bits` of all caches are 32; or 16 or 8. */
 enum { ACI_FLOAT_CHUNK = 256, ACI_TENSOR_CHUNK = 128 };
-cudaError_t aci_cuda_attend_float(attend_call &call, cudaStream_t stream);
-cudaError_t aci_cuda_attend_tensor(attend_call &call, cudaStream_t stream);
+extern "C" cudaError_t aci_cuda_attend_float(attend_call &call, cudaStream_t stream);
+extern "C" cudaError_t aci_cuda_attend_tensor(attend_call &call, cudaStream_t stream);
 
 /* Positions first .. last. */
 struct range { int32_t first, last; };
