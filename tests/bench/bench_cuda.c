@@ -5,8 +5,8 @@
  *
  * Weights are random and lie in as many copies as make four times the L2
  * cache, taken in turns. A figure is the median of several runs, each many
- * calls between two waits. --against compares with figures kept before and fails
- * where a kernel is over 5 % slower. Exit code 77: there is no GPU. */
+ * calls between two waits. --against compares with figures kept before and
+ * fails where a kernel is over 5 % slower. Exit code 77: there is no GPU. */
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -51,8 +51,8 @@ static int compare_rows(const json_t *rows, const json_t *before,
 static int compare(const cuda_bench *b, const char *path)
 {
     static const char *const of_product[] = {
-        "kernel", "n_out", "n_in", "weight_bits", "activation_bits", "rows",
-        NULL
+        "kernel",          "n_out", "n_in", "weight_bits",
+        "activation_bits", "rows",  NULL
     };
     static const char *const of_attention[] = { "kv_bits", "rows",
                                                 "first_position", NULL };
@@ -65,13 +65,11 @@ static int compare(const cuda_bench *b, const char *path)
         printf("nothing kept in %s to compare with\n", path);
         return 0;
     }
-    n_slower = compare_rows(b->rows, json_object_get(before, "products"),
-                            of_product) +
-               compare_rows(b->attention_rows,
-                            json_object_get(before, "attention"),
-                            of_attention) +
-               compare_rows(b->other_rows, json_object_get(before, "other"),
-                            of_other);
+    n_slower =
+        compare_rows(b->rows, json_object_get(before, "products"), of_product) +
+        compare_rows(b->attention_rows, json_object_get(before, "attention"),
+                     of_attention) +
+        compare_rows(b->other_rows, json_object_get(before, "other"), of_other);
     json_decref(old);
     return n_slower;
 }
@@ -96,15 +94,18 @@ static void fill(cuda_bench *b)
         seed = seed * 1664525u + 1013904223u;
         words[i] = ((seed ^ seed >> 15) & 0x807F807Fu) | 0x3F003F00u;
     }
-    cuda_bench_need(cudaMemcpy(b->vendor_block, words, BLOCK_BYTES,
-                    cudaMemcpyHostToDevice), "copying");
+    cuda_bench_need(
+        cudaMemcpy(b->vendor_block, words, BLOCK_BYTES, cudaMemcpyHostToDevice),
+        "copying");
     cuda_bench_need(cudaMemcpy(b->vendor_x, words, MOST_ROWS * LONGEST * 2,
-                    cudaMemcpyHostToDevice), "copying");
+                               cudaMemcpyHostToDevice),
+                    "copying");
     for (i = 0; i < MOST_ROWS * LONGEST; i++)
-        ((float *)(void *)words)[i] = (float)(i * 2654435761u % 2001) /
-                                      1000.0f - 1.0f;
+        ((float *)(void *)words)[i] =
+            (float)(i * 2654435761u % 2001) / 1000.0f - 1.0f;
     cuda_bench_need(cudaMemcpy(b->x, words, MOST_ROWS * LONGEST * sizeof(float),
-                    cudaMemcpyHostToDevice), "copying");
+                               cudaMemcpyHostToDevice),
+                    "copying");
     for (i = 0; i < BLOCK_BYTES / 4; i++) {
         seed = seed * 1664525u + 1013904223u;
         words[i] = seed ^ seed >> 15;
@@ -124,7 +125,8 @@ static void set_up(cuda_bench *b, int device)
         printf("SKIP bench_cuda: %s\n", error.message);
         exit(77);
     }
-    cuda_bench_need(cudaGetDeviceProperties(&properties, device), "asking the device");
+    cuda_bench_need(cudaGetDeviceProperties(&properties, device),
+                    "asking the device");
     b->cache_bytes = (size_t)properties.l2CacheSize;
     b->n_processors = properties.multiProcessorCount;
     cuda_bench_need(cudaStreamCreate(&b->stream), "a stream");
@@ -132,7 +134,8 @@ static void set_up(cuda_bench *b, int device)
     cuda_bench_need(cudaMalloc((void **)&b->out, n * 4), "memory");
     cuda_bench_need(cudaMalloc((void **)&b->vendor_x, n * 2), "memory");
     cuda_bench_need(cudaMalloc((void **)&b->vendor_out, n * 2), "memory");
-    cuda_bench_need(cudaMalloc((void **)&b->vendor_block, BLOCK_BYTES), "memory");
+    cuda_bench_need(cudaMalloc((void **)&b->vendor_block, BLOCK_BYTES),
+                    "memory");
     b->vendor = vendor_products_open(why, sizeof why);
     b->rows = json_array();
     b->attention_rows = json_array();
@@ -153,16 +156,14 @@ static void write_out(cuda_bench *b, const char *path)
 {
     json_t *all = json_pack(
         "{s:s, s:f, s:f, s:f, s:f, s:f, s:O, s:O, s:O}", "device",
-        b->backend->description,
-        "read_gigabytes_per_second", b->read_roof,
+        b->backend->description, "read_gigabytes_per_second", b->read_roof,
         "copy_gigabytes_per_second", b->copy_roof,
-        "int8_tera_operations_per_second", b->int8_roof,
-        "float16_teraflops", b->half_roof, "cublas_bf16_teraflops",
-        b->vendor_roof, "products", b->rows, "attention", b->attention_rows, "other",
-        b->other_rows);
+        "int8_tera_operations_per_second", b->int8_roof, "float16_teraflops",
+        b->half_roof, "cublas_bf16_teraflops", b->vendor_roof, "products",
+        b->rows, "attention", b->attention_rows, "other", b->other_rows);
 
-    if (all == NULL || json_dump_file(all, path, JSON_INDENT(1) |
-                                      JSON_REAL_PRECISION(5)) != 0)
+    if (all == NULL ||
+        json_dump_file(all, path, JSON_INDENT(1) | JSON_REAL_PRECISION(5)) != 0)
         cuda_bench_die(path, "could not be written");
     json_decref(all);
 }
