@@ -69,8 +69,9 @@ static void do_copy(cuda_bench *b, int i, void *user)
     (void)i;
     (void)user;
     cuda_bench_need(cudaMemcpyAsync((char *)b->vendor_block + BLOCK_BYTES / 2,
-                         b->vendor_block, BLOCK_BYTES / 2,
-                         cudaMemcpyDeviceToDevice, b->stream), "copying");
+                                    b->vendor_block, BLOCK_BYTES / 2,
+                                    cudaMemcpyDeviceToDevice, b->stream),
+                    "copying");
 }
 
 static void do_int8(cuda_bench *b, int i, void *user)
@@ -93,10 +94,10 @@ static void do_vendor_square(cuda_bench *b, int i, void *user)
 {
     (void)i;
     (void)user;
-    if (vendor_products_run(b->vendor, b->stream, b->vendor_block +
-                            2 * 8192 * 8192, b->vendor_block +
-                            8192 * 8192, b->vendor_block, 8192, 8192,
-                            8192) != 0)
+    if (vendor_products_run(b->vendor, b->stream,
+                            b->vendor_block + 2 * 8192 * 8192,
+                            b->vendor_block + 8192 * 8192, b->vendor_block,
+                            8192, 8192, 8192) != 0)
         cuda_bench_die("cuBLAS", "a product failed");
 }
 
@@ -115,6 +116,7 @@ void cuda_bench_roofs(cuda_bench *b)
     b->copy_roof = BLOCK_BYTES / cuda_bench_seconds(b, do_copy, NULL) * 1e-9;
     printf("roofs: read %.0f GB/s, copy %.0f GB/s (read and written), "
            "int8 %.0f TOP/s, float16 %.0f TFLOP/s (mma.sync), bf16 %.0f "
-           "TFLOP/s (cuBLAS)\n", b->read_roof, b->copy_roof, b->int8_roof,
-           b->half_roof, b->vendor_roof);
+           "TFLOP/s (cuBLAS)\n",
+           b->read_roof, b->copy_roof, b->int8_roof, b->half_roof,
+           b->vendor_roof);
 }

@@ -28,17 +28,24 @@ static void do_attention(cuda_bench *b, int i, void *user)
 {
     const attention_problem *p = user;
     int32_t capacity = (p->first_position + p->n_rows + 15) / 16 * 16;
-    size_t values = (size_t)KV_HEADS * (size_t)capacity * DIM *
-                    (size_t)p->bits / 8;
+    size_t values =
+        (size_t)KV_HEADS * (size_t)capacity * DIM * (size_t)p->bits / 8;
     size_t scales = (size_t)KV_HEADS * (size_t)capacity * 2;
     size_t one = 2 * (values + scales), copies = BLOCK_BYTES / one;
     char *at = (char *)b->vendor_block + (size_t)i % copies * one;
-    const aci_kv kv = { at, at + values, (uint16_t *)(void *)(at + 2 * values),
+    const aci_kv kv = { at,
+                        at + values,
+                        (uint16_t *)(void *)(at + 2 * values),
                         (uint16_t *)(void *)(at + 2 * values + scales),
-                        p->bits, KV_HEADS, DIM, capacity };
+                        p->bits,
+                        KV_HEADS,
+                        DIM,
+                        capacity };
     const aci_span span = { 0, p->n_rows, p->first_position, &kv };
-    const aci_attention a = { .n_head = HEADS, .n_head_kv = KV_HEADS,
-                              .head_dim = DIM, .scale = 0.0884f };
+    const aci_attention a = { .n_head = HEADS,
+                              .n_head_kv = KV_HEADS,
+                              .head_dim = DIM,
+                              .scale = 0.0884f };
     ac_error error = AC_ERROR_INIT;
 
     if (b->backend->operations->attend(b->backend, b->out, b->x, &span, 1, &a,
@@ -59,22 +66,25 @@ static void report_attention(cuda_bench *b, const attention_problem *p,
     int by_bytes = share_read > share_half;
 
     printf("attend %d/%d heads of %d, kv%-2d, %3d rows from %5d %9.1f us "
-           "%7.0f GB/s %7.1f TFLOP/s %4.0f%% of %s\n", HEADS, KV_HEADS, DIM,
-           p->bits, p->n_rows, p->first_position, seconds * 1e6, gigabytes,
-           tera, 100.0 * (by_bytes ? share_read : share_half),
+           "%7.0f GB/s %7.1f TFLOP/s %4.0f%% of %s\n",
+           HEADS, KV_HEADS, DIM, p->bits, p->n_rows, p->first_position,
+           seconds * 1e6, gigabytes, tera,
+           100.0 * (by_bytes ? share_read : share_half),
            by_bytes ? "read" : "float16");
-    json_array_append_new(b->attention_rows, json_pack(
-        "{s:i, s:i, s:i, s:f, s:f, s:f, s:f, s:f}", "kv_bits", p->bits,
-        "rows", p->n_rows, "first_position", p->first_position,
-        "microseconds", seconds * 1e6, "gigabytes_per_second", gigabytes,
-        "teraflops", tera, "share_of_read", share_read, "share_of_float16",
-        share_half));
+    json_array_append_new(
+        b->attention_rows,
+        json_pack("{s:i, s:i, s:i, s:f, s:f, s:f, s:f, s:f}", "kv_bits",
+                  p->bits, "rows", p->n_rows, "first_position",
+                  p->first_position, "microseconds", seconds * 1e6,
+                  "gigabytes_per_second", gigabytes, "teraflops", tera,
+                  "share_of_read", share_read, "share_of_float16", share_half));
 }
 
 void cuda_bench_attention(cuda_bench *b)
 {
-    static const int rows[][2] = { { 1, 1023 }, { 1, 8191 }, { 1, 32767 },
-                                   { 512, 0 }, { 512, 2048 } };
+    static const int rows[][2] = {
+        { 1, 1023 }, { 1, 8191 }, { 1, 32767 }, { 512, 0 }, { 512, 2048 }
+    };
     size_t i, bits;
 
     for (bits = 8; bits <= 16; bits += 8)
@@ -92,13 +102,15 @@ static void report_rows(cuda_bench *b, const char *name, int n_rows, int width,
 {
     double gigabytes = bytes / seconds * 1e-9;
 
-    printf("%-16s %3d rows of %6d %9.1f us %7.0f GB/s %4.0f%% of read\n",
-           name, n_rows, width, seconds * 1e6, gigabytes,
+    printf("%-16s %3d rows of %6d %9.1f us %7.0f GB/s %4.0f%% of read\n", name,
+           n_rows, width, seconds * 1e6, gigabytes,
            100.0 * gigabytes / b->read_roof);
-    json_array_append_new(b->other_rows, json_pack(
-        "{s:s, s:i, s:i, s:f, s:f, s:f}", "kernel", name, "rows", n_rows,
-        "width", width, "microseconds", seconds * 1e6, "gigabytes_per_second",
-        gigabytes, "share_of_read", gigabytes / b->read_roof));
+    json_array_append_new(b->other_rows,
+                          json_pack("{s:s, s:i, s:i, s:f, s:f, s:f}", "kernel",
+                                    name, "rows", n_rows, "width", width,
+                                    "microseconds", seconds * 1e6,
+                                    "gigabytes_per_second", gigabytes,
+                                    "share_of_read", gigabytes / b->read_roof));
 }
 
 typedef struct quantise_work {
@@ -121,13 +133,12 @@ static void measure_quantise(cuda_bench *b, int n_rows, int n_in, int gated)
 {
     size_t n = (size_t)MOST_ROWS * (size_t)n_in, groups = n / GROUP;
     char *at = (char *)b->vendor_out;
-    quantise_work w = {
-        { (int8_t *)at, NULL, (float *)(void *)(at + n),
-          (int32_t *)(void *)(at + n + 4 * groups), NULL, n_rows, MOST_ROWS,
-          n_in, GROUP, 8, 0 },
-        { b->x, (size_t)n_in, gated ? NULL : b->x, 1e-5f,
-          gated ? b->out : NULL },
-        n_in };
+    quantise_work w = { { (int8_t *)at, NULL, (float *)(void *)(at + n),
+                          (int32_t *)(void *)(at + n + 4 * groups), NULL,
+                          n_rows, MOST_ROWS, n_in, GROUP, 8, 0 },
+                        { b->x, (size_t)n_in, gated ? NULL : b->x, 1e-5f,
+                          gated ? b->out : NULL },
+                        n_in };
 
     report_rows(b, gated ? "gate, quantise" : "norm, quantise", n_rows, n_in,
                 (double)n_rows * n_in * (gated ? 9.0 : 5.0),
@@ -140,12 +151,15 @@ static void do_rotate(cuda_bench *b, int i, void *user)
     int32_t capacity = (p->n_rows + 15) / 16 * 16;
     char *at = (char *)b->vendor_out;
     size_t values = (size_t)KV_HEADS * (size_t)capacity * DIM * 2;
-    const aci_kv kv = { at, at + values, NULL, NULL, 16, KV_HEADS, DIM,
-                        capacity };
+    const aci_kv kv = {
+        at, at + values, NULL, NULL, 16, KV_HEADS, DIM, capacity
+    };
     const aci_span span = { 0, p->n_rows, 0, &kv };
     static float frequencies[DIM / 2];
-    const aci_attention a = { .n_head = HEADS, .n_head_kv = KV_HEADS,
-                              .head_dim = DIM, .scale = 0.0884f,
+    const aci_attention a = { .n_head = HEADS,
+                              .n_head_kv = KV_HEADS,
+                              .head_dim = DIM,
+                              .scale = 0.0884f,
                               .rope = { frequencies, DIM, 0, 1.0f } };
     float *k = b->out + (size_t)MOST_ROWS * HEADS * DIM;
     ac_error error = AC_ERROR_INIT;

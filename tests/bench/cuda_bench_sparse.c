@@ -12,8 +12,8 @@
  * different places of the random block. */
 typedef struct sparse_problem {
     cuda_bench_problem whole;
-    int n_kept;              /* blocks of a strip */
-    size_t n_blocks;         /* of the matrix */
+    int n_kept;      /* blocks of a strip */
+    size_t n_blocks; /* of the matrix */
     skip_cuda_matrix matrix;
     int32_t *columns;
     void *scratch, *vendor_scratch;
@@ -48,7 +48,8 @@ static void *put(const void *host, size_t bytes)
     void *device = NULL;
 
     cuda_bench_need(cudaMalloc(&device, bytes), "memory");
-    cuda_bench_need(cudaMemcpy(device, host, bytes, cudaMemcpyHostToDevice), "copying");
+    cuda_bench_need(cudaMemcpy(device, host, bytes, cudaMemcpyHostToDevice),
+                    "copying");
     return device;
 }
 
@@ -65,8 +66,8 @@ static void make_lists(cuda_bench *b, sparse_problem *p)
         cuda_bench_die("block-sparse", "no memory");
     for (s = 0; s < n_strips; s++) {
         for (g = 0; g < n_groups; g++) {
-            uint32_t wanted = (uint32_t)((size_t)(s + 1) * (size_t)p->n_kept -
-                                         n);
+            uint32_t wanted =
+                (uint32_t)((size_t)(s + 1) * (size_t)p->n_kept - n);
 
             seed = seed * 1664525u + 1013904223u;
             if ((seed >> 8) % (uint32_t)(n_groups - g) >= wanted)
@@ -77,14 +78,17 @@ static void make_lists(cuda_bench *b, sparse_problem *p)
         }
         first[s + 1] = (uint32_t)n;
     }
-    p->matrix = (skip_cuda_matrix){
-        p->whole.n_out, p->whole.n_in,
-        put(first, ((size_t)n_strips + 1) * sizeof *first),
-        put(live, n * sizeof *live),
-        put(b->scales, n * 16 * sizeof *b->scales), NULL };
+    p->matrix =
+        (skip_cuda_matrix){ p->whole.n_out,
+                            p->whole.n_in,
+                            put(first, ((size_t)n_strips + 1) * sizeof *first),
+                            put(live, n * sizeof *live),
+                            put(b->scales, n * 16 * sizeof *b->scales),
+                            NULL };
     p->columns = put(columns, 8 * n * sizeof *columns);
-    cuda_bench_need(cudaMalloc(&p->scratch, skip_tiles_cuda_bytes(p->whole.n_in, 8)),
-         "memory");
+    cuda_bench_need(
+        cudaMalloc(&p->scratch, skip_tiles_cuda_bytes(p->whole.n_in, 8)),
+        "memory");
     free(first);
     free(live);
     free(columns);
@@ -138,16 +142,18 @@ static void report_sparse(cuda_bench *b, const sparse_problem *p, int percent,
     const cuda_bench_problem *whole = &p->whole;
 
     printf("%d %% of the blocks of %5dx%-5d w4 a8 %d %9.1f us, %.2f x dense "
-           "int4 (%.1f us)", percent, whole->n_out, whole->n_in, whole->n_rows,
-           seconds * 1e6, dense / seconds, dense * 1e6);
+           "int4 (%.1f us)",
+           percent, whole->n_out, whole->n_in, whole->n_rows, seconds * 1e6,
+           dense / seconds, dense * 1e6);
     printf(vendor > 0.0 ? ", %.2f x cuSPARSE\n" : "\n", vendor / seconds);
-    json_array_append_new(b->rows, json_pack(
-        "{s:s, s:i, s:i, s:i, s:i, s:i, s:f, s:f, s:f}", "kernel",
-        percent == 50 ? "half the blocks" : "a quarter of the blocks", "n_out",
-        whole->n_out, "n_in", whole->n_in, "weight_bits", 4,
-        "activation_bits", 8, "rows", whole->n_rows, "microseconds",
-        seconds * 1e6, "over_dense", dense / seconds, "over_cusparse",
-        vendor / seconds));
+    json_array_append_new(
+        b->rows,
+        json_pack("{s:s, s:i, s:i, s:i, s:i, s:i, s:f, s:f, s:f}", "kernel",
+                  percent == 50 ? "half the blocks" : "a quarter of the blocks",
+                  "n_out", whole->n_out, "n_in", whole->n_in, "weight_bits", 4,
+                  "activation_bits", 8, "rows", whole->n_rows, "microseconds",
+                  seconds * 1e6, "over_dense", dense / seconds, "over_cusparse",
+                  vendor / seconds));
 }
 
 void cuda_bench_sparse(cuda_bench *b)
@@ -158,8 +164,8 @@ void cuda_bench_sparse(cuda_bench *b)
 
     for (s = 0; s < 2; s++)
         for (d = 0; d < 2; d++) {
-            sparse_problem p = { .whole = { "whole", shapes[s][0],
-                                            shapes[s][1], 4, 8, 0, 0, NULL } };
+            sparse_problem p = { .whole = { "whole", shapes[s][0], shapes[s][1],
+                                            4, 8, 0, 0, NULL } };
 
             p.n_kept = shapes[s][1] / 128 * percents[d] / 100;
             p.n_blocks = (size_t)(shapes[s][0] / 16) * (size_t)p.n_kept;
@@ -171,8 +177,9 @@ void cuda_bench_sparse(cuda_bench *b)
                 p.whole.n_rows = rows[r];
                 dense = cuda_bench_seconds(b, cuda_bench_product, &p.whole);
                 vendor = measure_vendor_sparse(b, &p);
-                report_sparse(b, &p, percents[d], cuda_bench_seconds(b, do_sparse, &p),
-                              dense, vendor);
+                report_sparse(b, &p, percents[d],
+                              cuda_bench_seconds(b, do_sparse, &p), dense,
+                              vendor);
             }
             cudaFree((void *)(uintptr_t)p.matrix.first);
             cudaFree((void *)(uintptr_t)p.matrix.live);
