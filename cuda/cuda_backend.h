@@ -41,8 +41,7 @@ typedef struct aci_cuda_backend {
     size_t n_uploads, n_uploads_room;
     int uses_wide;           /* multiply_wide.cu; it passed its self-test */
     aci_cuda_activations activations;
-    uint32_t *arrived;       /* of cuda/grid_barrier.h */
-    int32_t n_processors;    /* 0: blocks of a launch cannot wait for others */
+    aci_cuda_together together; /* what blocks that wait for others need */
     float *changed;          /* [ACI_MAX_ROWS, max_width] normed or gated */
     int32_t *tokens;         /* [ACI_MAX_ROWS], and on the host: */
     int32_t *positions;      /* [ACI_MAX_ROWS] */

@@ -111,8 +111,14 @@ ac_status aci_cuda_run_project(aci_backend *backend,
         cuda, products, n_products, input, n_rows, error);
 }
 
+/* Room for the parts of products of low rank, per column: of a rank of 1024 and
+ * groups of 128, eight rows. */
+enum { PART_VALUES = 64 };
+
 ac_status aci_cuda_pairs_open(aci_cuda_backend *cuda, ac_error *error)
 {
+    const size_t words = (1 + ACI_CUDA_MOST_TURNS) * sizeof(uint32_t);
+    aci_cuda_together *t = &cuda->together;
     int n = 0, together = 0;
     cudaError_t result = cudaDeviceGetAttribute(
         &together, cudaDevAttrCooperativeLaunch, cuda->device);
@@ -122,14 +128,17 @@ ac_status aci_cuda_pairs_open(aci_cuda_backend *cuda, ac_error *error)
                                         cuda->device);
     if (result != cudaSuccess)
         return aci_cuda_check(cuda, result, "asking the device", error);
-    cuda->n_processors = together ? n : 0;
-    cuda->arrived = aci_cuda_allocate(&cuda->base, sizeof *cuda->arrived);
-    if (cuda->arrived == NULL)
-        return aci_cuda_refuse(&cuda->base, sizeof *cuda->arrived,
-                               "a barrier", error);
+    t->n_processors = together ? n : 0;
+    t->n_values = (size_t)cuda->max_width * PART_VALUES;
+    t->arrived = aci_cuda_allocate(&cuda->base, words);
+    t->values = aci_cuda_allocate(&cuda->base, t->n_values * sizeof(float));
+    if (t->arrived == NULL || t->values == NULL)
+        return aci_cuda_refuse(&cuda->base,
+                               words + t->n_values * sizeof(float),
+                               "products of low rank", error);
+    t->turns = t->arrived + 1;
     return aci_cuda_check(cuda,
-                          cudaMemsetAsync(cuda->arrived, 0,
-                                          sizeof *cuda->arrived, cuda->stream),
+                          cudaMemsetAsync(t->arrived, 0, words, cuda->stream),
                           "clearing a barrier", error);
 }
 
@@ -146,7 +155,7 @@ ac_status aci_cuda_run_project_pairs(aci_backend *backend,
     cudaError_t result;
     ac_status status;
 
-    if (cuda->n_processors == 0 ||
+    if (cuda->together.n_processors == 0 ||
         !aci_cuda_pairs_fit(products, n_products, outers, n_outers, n_rows))
         return aci_kernels_project_pairs(backend, products, n_products, outers,
                                          n_outers, input, n_rows, error);
@@ -156,8 +165,8 @@ ac_status aci_cuda_run_project_pairs(aci_backend *backend,
     result = quantise(&a, cuda, &products[0].linear, input, n_rows);
     if (result == cudaSuccess)
         result = aci_cuda_multiply_pairs(products, n_products, outers,
-                                         n_outers, &a, cuda->arrived,
-                                         cuda->n_processors, cuda->queue);
+                                         n_outers, &a, &cuda->together,
+                                         cuda->queue);
     return aci_cuda_check(cuda, result, "products of low rank", error);
 }
 

@@ -73,78 +73,89 @@ static __device__ __forceinline__ void sum_tile(int32_t *sums, const aci_cuda_ac
     }
 }
 
-/* One thread's output: the groups of a round, in order. */
-template <int weight_bits, int activation_bits, int group>
-static __device__ __forceinline__ float add_round(float result, const int32_t *sums,
-                                                  const aci_cuda_activations &x,
-                                                  const product_target &target, int32_t strip,
-                                                  int32_t first, int32_t last)
+/* The scale of a group for this thread's row and token. */
+static __device__ __forceinline__ float group_scale(const product_target &target,
+                                                    const aci_cuda_activations &x, int32_t strip,
+                                                    int32_t group, int32_t g)
 {
     const int row = threadIdx.x / 8, token = threadIdx.x % 8;
-    const int32_t groups_stored = target.tiles_stored * ACI_TILE_COLUMNS / group;
-    const uint16_t *scales = target.scales + static_cast<size_t>(strip) *
-                             static_cast<size_t>(groups_stored) * 16 + row;
-    const int32_t offset = offset_of(weight_bits, target.ratio);
+    const size_t groups_stored =
+        static_cast<size_t>(target.tiles_stored * ACI_TILE_COLUMNS / group);
+    const size_t at = static_cast<size_t>(g) * static_cast<size_t>(x.row_stride) +
+                      static_cast<size_t>(token);
 
-    for (int32_t g = first; g < last; g++) {
-        const int slot = (group == 128 ? 2 : 1) * (g - first);
-        const size_t at = static_cast<size_t>(g) * static_cast<size_t>(x.row_stride) +
-                          static_cast<size_t>(token);
-        const float scale = aci_half_to_float(scales[static_cast<size_t>(g) * 16]) *
-                            target.factor * x.scales[at];
-        const int32_t *mine = sums + slot * OUTPUTS + threadIdx.x;
-        int32_t high = mine[0] - offset * x.sum_high[at], low = 0;
-
-        if (group == 128)
-            high += mine[OUTPUTS];
-        if (activation_bits == 16) {
-            mine += SLOTS * OUTPUTS;
-            low = mine[0] - offset * x.sum_low[at];
-            if (group == 128)
-                low += mine[OUTPUTS];
-            if (weight_bits == 16)
-                low -= 128 * x.sum_high[at];
-        }
-        result = fmaf(value_of<weight_bits, activation_bits>(static_cast<float>(high),
-                                                             static_cast<float>(low)),
-                      scale, result);
-    }
-    return result;
+    return aci_half_to_float(target.scales[(static_cast<size_t>(strip) * groups_stored +
+                                            static_cast<size_t>(g)) * 16 + row]) *
+           target.factor * x.scales[at];
 }
 
-/* The tiles of a strip's first round, asked for. */
+/* The value of a group, whose sums are at `slot`, for the same. */
+template <int weight_bits, int activation_bits, int group>
+static __device__ __forceinline__ float group_value(const int32_t *sums,
+                                                    const aci_cuda_activations &x,
+                                                    uint32_t ratio, int32_t g, int slot)
+{
+    const size_t at = static_cast<size_t>(g) * static_cast<size_t>(x.row_stride) +
+                      static_cast<size_t>(threadIdx.x % 8);
+    const int32_t offset = offset_of(weight_bits, ratio);
+    const int32_t *mine = sums + slot * OUTPUTS + threadIdx.x;
+    int32_t high = mine[0] - offset * x.sum_high[at], low = 0;
+
+    if (group == 128)
+        high += mine[OUTPUTS];
+    if (activation_bits == 16) {
+        mine += SLOTS * OUTPUTS;
+        low = mine[0] - offset * x.sum_low[at];
+        if (group == 128)
+            low += mine[OUTPUTS];
+        if (weight_bits == 16)
+            low -= 128 * x.sum_high[at];
+    }
+    return value_of<weight_bits, activation_bits>(static_cast<float>(high),
+                                                  static_cast<float>(low));
+}
+
+/* The first round of tiles begin .. end - 1 of a strip, asked for. */
 template <int weight_bits, int group>
 static __device__ __forceinline__ void
 load_round(tile_bytes<weight_bits> (&bytes)[rounds<group>::tiles_of_warp],
-           const product_target &target, int32_t strip, int32_t n_tiles)
+           const product_target &target, int32_t strip, int32_t begin, int32_t end)
 {
     const int lane = threadIdx.x % ACI_WARP, warp = threadIdx.x / ACI_WARP;
     const size_t stream = static_cast<size_t>(strip) * static_cast<size_t>(target.tiles_stored);
 
 #pragma unroll
     for (int i = 0; i < rounds<group>::tiles_of_warp; i++)
-        if (warp + i * WARPS < n_tiles)
-            load_tile(bytes[i], target, stream + static_cast<size_t>(warp + i * WARPS), lane);
+        if (begin + warp + i * WARPS < end)
+            load_tile(bytes[i], target,
+                      stream + static_cast<size_t>(begin + warp + i * WARPS), lane);
 }
 
-/* The strip times the rows of x, whose first round is in `bytes`; sums: shared
- * memory, sums_bytes of it, free again at the end. By the whole block. */
-template <int weight_bits, int activation_bits, int group>
+/* Whether this thread has an output: 16 rows by the tokens there are. */
+static __device__ __forceinline__ bool has_output(const aci_cuda_activations &x)
+{
+    return static_cast<int>(threadIdx.x) < OUTPUTS &&
+           static_cast<int32_t>(threadIdx.x % 8) < x.n_rows;
+}
+
+/* Tiles begin .. end - 1 of a strip, whole groups, times the rows of x; the
+ * first round is in `bytes`. Threads that have an output are told each group in
+ * order: take(g, value). sums: shared memory, sums_bytes of it, free again at
+ * the end. By the whole block. */
+template <int weight_bits, int activation_bits, int group, class taker>
 static __device__ __forceinline__ void
-multiply_strip(tile_bytes<weight_bits> (&bytes)[rounds<group>::tiles_of_warp], int32_t *sums,
-               const product_target &target, const aci_cuda_activations &x, int32_t strip)
+multiply_tiles(tile_bytes<weight_bits> (&bytes)[rounds<group>::tiles_of_warp], int32_t *sums,
+               const product_target &target, const aci_cuda_activations &x, int32_t strip,
+               int32_t begin, int32_t end, taker take)
 {
     typedef rounds<group> of;
     const int lane = threadIdx.x % ACI_WARP, warp = threadIdx.x / ACI_WARP;
     const size_t stream = static_cast<size_t>(strip) * static_cast<size_t>(target.tiles_stored);
-    const int32_t n_tiles = x.n_in_padded / ACI_TILE_COLUMNS;
-    const bool adds = static_cast<int>(threadIdx.x) < OUTPUTS &&
-                      static_cast<int32_t>(threadIdx.x % 8) < x.n_rows;
-    float result = 0.0f;
+    const bool adds = has_output(x);
 
-    for (int32_t first = 0; first < n_tiles; first += of::tiles) {
-        const int32_t left = n_tiles - first < of::tiles ? n_tiles - first : of::tiles;
-        const int32_t group_first = first * ACI_TILE_COLUMNS / group;
+    for (int32_t first = begin; first < end; first += of::tiles) {
+        const int32_t left = end - first < of::tiles ? end - first : of::tiles;
+        const int32_t g = first * ACI_TILE_COLUMNS / group;
 
 #pragma unroll
         for (int i = 0; i < of::tiles_of_warp; i++) {
@@ -154,19 +165,39 @@ multiply_strip(tile_bytes<weight_bits> (&bytes)[rounds<group>::tiles_of_warp], i
                 sum_tile<weight_bits, activation_bits, group>(
                     sums, x, bytes[i], target.ratio, first + within,
                     within * of::slots_of_tile, lane);
-            if (next < n_tiles)
+            if (next < end)
                 load_tile(bytes[i], target, stream + static_cast<size_t>(next), lane);
         }
         __syncthreads();
-        if (adds)
-            result = add_round<weight_bits, activation_bits, group>(
-                result, sums, x, target, strip, group_first,
-                group_first + left * ACI_TILE_COLUMNS / group);
+        for (int32_t n = 0; adds && n < left * ACI_TILE_COLUMNS / group; n++)
+            take(g + n, group_value<weight_bits, activation_bits, group>(
+                            sums, x, target.ratio, g + n, (group == 128 ? 2 : 1) * n));
         __syncthreads();
     }
-    if (adds)
-        store_result(target, static_cast<int32_t>(threadIdx.x % 8),
-                     16 * strip + static_cast<int32_t>(threadIdx.x / 8), result);
+}
+
+static __device__ __forceinline__ void store_output(const product_target &target, int32_t strip,
+                                                    float result)
+{
+    store_result(target, static_cast<int32_t>(threadIdx.x % 8),
+                 16 * strip + static_cast<int32_t>(threadIdx.x / 8), result);
+}
+
+/* A whole strip, to where it goes. */
+template <int weight_bits, int activation_bits, int group>
+static __device__ __forceinline__ void
+multiply_strip(tile_bytes<weight_bits> (&bytes)[rounds<group>::tiles_of_warp], int32_t *sums,
+               const product_target &target, const aci_cuda_activations &x, int32_t strip)
+{
+    float result = 0.0f;
+
+    multiply_tiles<weight_bits, activation_bits, group>(
+        bytes, sums, target, x, strip, 0, x.n_in_padded / ACI_TILE_COLUMNS,
+        [&](int32_t g, float value) {
+            result = fmaf(value, group_scale(target, x, strip, group, g), result);
+        });
+    if (has_output(x))
+        store_output(target, strip, result);
 }
 
 /* Shared memory for the sums of a strip. */

@@ -35,6 +35,38 @@ static __device__ __forceinline__ uint32_t aci_add_release(uint32_t *at, uint32_
 #endif
 }
 
+/* The same, and what those who added before have seen is seen by this one. */
+static __device__ __forceinline__ uint32_t aci_add_both(uint32_t *at, uint32_t value)
+{
+#ifdef ACI_CUDA_EMULATED
+    return aci_add_release(at, value);
+#else
+    uint32_t before;
+    asm volatile("atom.add.acq_rel.gpu.global.u32 %0, [%1], %2;"
+                 : "=r"(before) : "l"(at), "r"(value) : "memory");
+    return before;
+#endif
+}
+
+/* Whether this block is the last of `n` to come here, and then sees what the
+ * others wrote before; by all its threads. `turn` is a zeroed word, zero again
+ * afterwards; `said` a word of shared memory. */
+static __device__ __forceinline__ bool aci_is_last(uint32_t *turn, int32_t n, int32_t *said)
+{
+    __syncthreads();
+    if (threadIdx.x == 0) {
+        const bool last = aci_add_both(turn, 1) + 1 == static_cast<uint32_t>(n);
+
+        if (last)
+            *turn = 0;
+        *said = last;
+    }
+    __syncthreads();
+    const bool last = *said != 0;
+    __syncthreads(); /* the word may be used again */
+    return last;
+}
+
 /* Until the top bit of *at is another one than that of `seen`. */
 static __device__ __forceinline__ void aci_await_flip(const uint32_t *at, uint32_t seen)
 {

@@ -70,15 +70,21 @@ cudaError_t aci_cuda_multiply_wide(const aci_product *products, int32_t n_produc
 /* multiply_pairs.cu: `project_pairs` of backend.h for up to 8 rows in one
  * launch, x quantised for the products. Where aci_cuda_pairs_fit says 0 it
  * cannot be done in one: other bits or groups, or ranks beyond the shared
- * memory of a block.
- *   arrived       device memory, a zeroed word of grid_barrier.h
- *   n_processors  of the device, which must have cooperative launches */
+ * memory of a block. */
+enum { ACI_CUDA_MOST_TURNS = 256 };
+typedef struct aci_cuda_together {
+    int32_t n_processors; /* of the device; 0: blocks of a launch cannot wait for others */
+    uint32_t *arrived;    /* device memory, zeroed: a word of grid_barrier.h, */
+    uint32_t *turns;      /* and ACI_CUDA_MOST_TURNS of aci_is_last */
+    float *values;        /* [n_values] of groups, until they are added up */
+    size_t n_values;
+} aci_cuda_together;
 int32_t aci_cuda_pairs_fit(const aci_product *products, int32_t n_products,
                            const aci_outer *outers, int32_t n_outers, int32_t n_rows);
 cudaError_t aci_cuda_multiply_pairs(const aci_product *products, int32_t n_products,
                                     const aci_outer *outers, int32_t n_outers,
-                                    const aci_cuda_activations *x, uint32_t *arrived,
-                                    int32_t n_processors, cudaStream_t stream);
+                                    const aci_cuda_activations *x,
+                                    const aci_cuda_together *together, cudaStream_t stream);
 
 /* dense.cu: out = x W' (+ bias) for weights in float32; rows of x are already
  * normed or gated. Sums are float32, each in one fixed order. */

@@ -18,7 +18,7 @@ static __global__ void __launch_bounds__(THREADS) multiply_few(__grid_constant__
     const int32_t strip = static_cast<int32_t>(blockIdx.x) - target.first_strip;
     tile_bytes<weight_bits> bytes[rounds<group>::tiles_of_warp];
 
-    load_round<weight_bits, group>(bytes, target, strip,
+    load_round<weight_bits, group>(bytes, target, strip, 0,
                                    call.x.n_in_padded / ACI_TILE_COLUMNS);
     multiply_strip<weight_bits, activation_bits, group>(
         bytes, reinterpret_cast<int32_t *>(shared), target, call.x, strip);

@@ -55,7 +55,7 @@ static __global__ void __launch_bounds__(THREADS)
     target.out = call.out;
     target.out_stride = static_cast<size_t>(call.m.n_out);
     target.n_out = call.m.n_out;
-    load_round<4, GROUP>(bytes, target, 0, n_tiles);
+    load_round<4, GROUP>(bytes, target, 0, 0, n_tiles);
     for (int32_t first = 0; first < n_tiles; first += ROUND) {
         const int32_t left = n_tiles - first < ROUND ? n_tiles - first : static_cast<int>(ROUND);
 
