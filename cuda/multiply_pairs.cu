@@ -7,12 +7,13 @@
  * Each half is read in a fraction of what a launch costs, so the blocks stay,
  * all of them at once, and wait for each other in between (grid_barrier.h).
  * Strips of 16 rows (few_strip.h) go round the blocks, first W's and V's, then
- * U's. V has fewer strips than there are blocks: so its columns are shared out,
- * too, in whole groups. The parts of a strip leave the groups' values, and who
- * comes last adds them up in the contract's order. The first tiles of U, which do not depend on low, are under way before
- * a block waits. Then each block quantises the rows of low that it needs for
- * itself, into shared memory, by the arithmetic of quantise.cu: the same bits
- * as two calls of multiply_few, and no second wait.
+ * U's. Where V has fewer strips than there are blocks its columns are shared
+ * out, too, in whole groups: the parts of a strip leave the groups' values, and
+ * who comes last adds them up in the contract's order. The first tiles of U,
+ * which do not depend on low, are under way before a block waits. Then each
+ * block quantises the rows of low that it needs for itself, into shared memory,
+ * by the arithmetic of quantise.cu: the same bits as two calls of multiply_few,
+ * and no second wait.
  *
  * Weight bits, 4 or 8, are per matrix, so they are asked for per strip; a launch
  * has one group and one width of activations. Whole matrices of 16 bits have a
