@@ -146,11 +146,23 @@ void meet(warp_operation operation, void *mine)
             first[i].now = state::ready;
 }
 
+static void carry_out(const copy &c)
+{
+    if (c.from == nullptr)
+        memset(c.to, 0, c.bytes);
+    else
+        memcpy(c.to, c.from, c.bytes);
+}
+
 void copy_later(void *to, const void *from, size_t bytes)
 {
     if (reinterpret_cast<uintptr_t>(to) % bytes != 0 ||
         reinterpret_cast<uintptr_t>(from) % bytes != 0)
         fail("an asynchronous copy is not aligned to its size");
+    if (order_seed % 2 == 1) {
+        carry_out({ to, from, bytes });
+        bytes = 0;
+    }
     me->open.push_back({ to, from, bytes });
 }
 
@@ -164,10 +176,7 @@ void wait_copies(int groups_left)
 {
     while (me->groups.size() > static_cast<size_t>(groups_left)) {
         for (const copy &c : me->groups.front())
-            if (c.from == nullptr)
-                memset(c.to, 0, c.bytes);
-            else
-                memcpy(c.to, c.from, c.bytes);
+            carry_out(c);
         me->groups.erase(me->groups.begin());
     }
 }

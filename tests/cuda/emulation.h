@@ -8,8 +8,9 @@
  * device does happen here, differently from order to order. Also found: warps
  * whose lanes do not meet in one operation, threads that leave before a barrier
  * others wait at, blocks that never come to one, asynchronous copies used before
- * they were waited for (they are carried out only then), shared memory read
- * before it was written (it holds 0xFF) or beyond its end (under ASan).
+ * they were waited for (they are carried out only then) or into what is still
+ * read (in odd orders they are carried out at once), shared memory read before
+ * it was written (it holds 0xFF) or beyond its end (under ASan).
  *
  * What Hopper's warpgroups add is in emulated_warpgroup.h.
  *
