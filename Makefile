@@ -290,18 +290,21 @@ $(CUDA_RUNNER): $(BUILD)/tests/cuda/real/run.o $(BUILD)/tests/cuda/real/real_dev
 	$(Q)$(CC) $(CFLAGS) $(MODE_$(MODE)) $(LDFLAGS) -o $@ $(filter %.o,$^) \
 	    $(STATIC) $(CHECK_LIBS) $(LIBS) $(CUDA_LIBS)
 
-# Everything `gpu-check` runs, with the libraries that it needs, in one folder:
-# for a machine with a GPU that cannot build.
+# Everything `gpu-check` runs, with the libraries that it needs, in one folder
+# and as a file of a third its size: for a machine with a GPU that cannot build.
 GPU_PACK := build/gpu_pack
 GPU_PROGRAMS := $(PROGRAM) $(CUDA_RUNNER) $(BUILD)/tests/bench/bench_cuda
 
 gpu-pack: $(GPU_PROGRAMS) ## what gpu-check needs, built here, to be carried
 	@rm -rf $(GPU_PACK) && mkdir -p $(GPU_PACK)/lib
-	@cp $(GPU_PROGRAMS) $(GPU_PACK) && strip $(GPU_PACK)/* 2>/dev/null || true
+	@cp $(GPU_PROGRAMS) $(GPU_PACK)
 	@for one in $(GPU_PROGRAMS); do ldd $$one; done | awk '$$2 == "=>" && \
 	    $$3 ~ /^\// && $$1 !~ /^(libc|libm|libdl|librt|libpthread)\.so/ \
 	    { print $$3 }' | sort -u | xargs -I{} cp -L {} $(GPU_PACK)/lib
-	@du -sh $(GPU_PACK)
+	@chmod -R u+w $(GPU_PACK) && strip $(addprefix $(GPU_PACK)/,$(notdir \
+	    $(GPU_PROGRAMS))) $(GPU_PACK)/lib/*
+	@tar -C $(dir $(GPU_PACK)) -czf $(GPU_PACK).tar.gz $(notdir $(GPU_PACK))
+	@du -sh $(GPU_PACK) $(GPU_PACK).tar.gz
 
 gpu-check: $(if $(NVCC),$(shell $(PKG_CONFIG) --exists $(PACKAGES) check \
     2>/dev/null && echo $(GPU_PROGRAMS))) ## everything on a real GPU, 8 minutes

@@ -17,8 +17,10 @@ out=${OUT:-docs/gpu}
 programs=$BUILD
 runner=$BUILD/tests/run_cuda
 bench=$BUILD/tests/bench/bench_cuda
-if [ ! -x "$runner" ] || [ -d build/gpu_pack ] && [ ! -x "$bench" ]; then
+if [ ! -x "$runner" ] || [ ! -x "$bench" ]; then
     programs=build/gpu_pack
+    [ -d $programs ] || [ ! -f $programs.tar.gz ] ||
+        tar -C build -xzf $programs.tar.gz
     runner=$programs/run_cuda
     bench=$programs/bench_cuda
     LD_LIBRARY_PATH=$PWD/$programs/lib${LD_LIBRARY_PATH:+:$LD_LIBRARY_PATH}
