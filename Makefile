@@ -220,6 +220,8 @@ check: deps ## every test; SUITE=test_memory for one suite
 	$(Q)$(MAKE) --no-print-directory check-now
 
 check-now: $(RUNNER) $(if $(SUITE),,all)
+	$(if $(filter-out $(SUITES),$(SUITE)),$(error there is no suite \
+	    "$(SUITE)": a suite is a file tests/*/test_NAME.c, without the .c))
 ifeq ($(SUITE),)
 	@for script in $(SCRIPTS); do BUILD='$(BUILD)' CC='$(CC)' MODE='$(MODE)' \
 	    MAKE='$(MAKE)' NVCC='$(NVCC)' PKG_CONFIG='$(PKG_CONFIG)' sh $$script || exit 1; done

@@ -1,4 +1,4 @@
-/* backend.h - THE interface to a device: memory and about a dozen operations,
+/* backend.h - THE interface to a device: memory and the operations of a pass,
  * filled once in kernels/cpu and once in cuda/.
  *
  * Activations between operations are float32, row-major, one row per token.

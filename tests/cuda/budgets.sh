@@ -14,6 +14,12 @@ cat "$BUILD"/cuda/*.ptxas |
     sed "s/entry function '\\([^']*\\)'/entry function '\\1 '/" | c++filt |
     awk -f tests/cuda/budgets.awk | LC_ALL=C sort > "$found"
 [ -s "$found" ] || { echo "FAIL cuda budgets: ptxas said nothing"; exit 1; }
+twice=$(awk '{ print $1, $2 }' "$found" | uniq -d)
+[ -z "$twice" ] || {
+    echo "FAIL cuda budgets: two kernels have one name, which budgets go by:"
+    echo "$twice"
+    exit 1
+}
 compiler=$("${NVCC:-nvcc}" --version | sed -n 's/.*release \([0-9.]*\).*/\1/p')
 
 case $1 in

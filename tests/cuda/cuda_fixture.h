@@ -22,7 +22,9 @@ void cuda_fixture_close(void);
  * backend is open: before other matrices may lie where old ones did. */
 void cuda_fixture_reopen(int32_t max_width);
 
-/* The order in which an emulated device runs its threads. */
+/* The order in which an emulated device runs its threads: 0 one after the
+ * other, each other seed an order of its own; with odd ones asynchronous copies
+ * are carried out at once, not at the wait for them. */
 void cuda_fixture_order(unsigned seed);
 
 void cuda_fixture_adopt(aci_matrix *matrix);
