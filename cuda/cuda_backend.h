@@ -110,7 +110,8 @@ ac_status aci_cuda_run_project_pairs(aci_backend *backend,
                                      ac_error *error);
 ac_status aci_cuda_run_peaks(aci_backend *backend, aci_peaks *out,
                              const float *logits, int32_t n_rows,
-                             int32_t n_vocab, float scale, ac_error *error);
+                             int32_t n_vocab, int32_t n_best, float scale,
+                             ac_error *error);
 
 /* What pairs need of the device: asked once, when the backend is opened. */
 ac_status aci_cuda_pairs_open(aci_cuda_backend *cuda, ac_error *error);

@@ -172,13 +172,16 @@ ac_status aci_cuda_run_project_pairs(aci_backend *backend,
 
 /* ---- choosing ------------------------------------------------------------ */
 
+/* All of them: sorting costs the device nothing beside the wait. */
 ac_status aci_cuda_run_peaks(aci_backend *backend, aci_peaks *out,
                              const float *logits, int32_t n_rows,
-                             int32_t n_vocab, float scale, ac_error *error)
+                             int32_t n_vocab, int32_t n_best, float scale,
+                             ac_error *error)
 {
     aci_cuda_backend *cuda = (aci_cuda_backend *)backend;
     ac_status status = aci_cuda_enter(cuda, error);
 
+    (void)n_best;
     if (status == AC_OK)
         status = aci_cuda_grow_scratch(
             cuda, aci_cuda_peaks_bytes(n_rows, n_vocab), error);

@@ -99,10 +99,11 @@ ac_status aci_engine_multiply(aci_engine *engine, const aci_output *outputs,
 ac_status aci_engine_catch_up(aci_session *session, int32_t variant,
                               ac_error *error);
 
-/* Finds the peaks of rows [first, first + n_rows) of device_logits; `scale` as
- * in peaks.h. Waits for the device. */
+/* Finds the peaks of rows [first, first + n_rows) of device_logits; n_best and
+ * scale as in peaks.h. Waits for the device. */
 ac_status aci_engine_find_peaks(aci_session *session, int32_t first,
-                                int32_t n_rows, float scale, ac_error *error);
+                                int32_t n_rows, int32_t n_best, float scale,
+                                ac_error *error);
 
 /* Brings one row of device_logits to session->logits. */
 ac_status aci_engine_fetch_row(aci_session *session, int32_t row,

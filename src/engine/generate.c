@@ -37,9 +37,11 @@ static ac_status bring_row(void *user, const float **logits, ac_error *error)
 static ac_status find_peaks(run *r, int32_t first, int32_t n_rows,
                             ac_error *error)
 {
-    return aci_engine_find_peaks(
-        r->session, first, n_rows, aci_engine_scale(r->generation->options),
-        error);
+    const ac_generate_options *options = r->generation->options;
+
+    return aci_engine_find_peaks(r->session, first, n_rows,
+                                 aci_engine_n_best(options),
+                                 aci_engine_scale(options), error);
 }
 
 /* Picks the next token from logits row `number`, whose peaks are known, hands
@@ -137,7 +139,7 @@ static ac_status propose(run *r, int32_t *rows, int32_t n_draft,
                                     &rows[i], 1, position + i,
                                     session->device_logits, 1, error);
         if (status == AC_OK)
-            status = aci_engine_find_peaks(session, 0, 1, 0.0f, error);
+            status = aci_engine_find_peaks(session, 0, 1, 1, 0.0f, error);
         if (status == AC_OK)
             rows[i + 1] = session->peaks[0].best[0].token;
     }

@@ -57,6 +57,13 @@ float aci_engine_scale(const ac_generate_options *options)
     return options->temperature > 0.0f ? 1.0f / options->temperature : 0.0f;
 }
 
+int32_t aci_engine_n_best(const ac_generate_options *options)
+{
+    if (options->temperature > 0.0f)
+        return ACI_PEAKS;
+    return options->n_logprobs > 1 ? (int32_t)options->n_logprobs : 1;
+}
+
 /* ---- the whole row, best first ------------------------------------------- */
 
 static int better(aci_choice a, aci_choice b)
@@ -317,7 +324,7 @@ static ac_status choose_adjusted(aci_choice *chosen, aci_sampler *sampler,
         return status;
     adjust(sampler, logits, options, history, n_history);
     aci_kernels_peaks(&peaks, sampler->adjusted, sampler->n_vocab,
-                      aci_engine_scale(options));
+                      aci_engine_n_best(options), aci_engine_scale(options));
     status = choose(chosen, sampler, &adjusted, options, error);
     if (status == AC_OK)
         chosen->logit = logits[chosen->token];

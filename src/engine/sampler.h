@@ -41,7 +41,7 @@ void aci_engine_sampler_seed(aci_sampler *sampler, uint64_t seed);
 
 /* One row of logits, of n_vocab. */
 typedef struct aci_row {
-    const aci_peaks *peaks; /* at the scale that aci_engine_scale says */
+    const aci_peaks *peaks; /* as many, and at the scale, as asked for below */
     /* *logits = the whole of it on the host, good until the next call. */
     ac_status (*whole)(void *user, const float **logits, ac_error *error);
     void *user;
@@ -49,6 +49,9 @@ typedef struct aci_row {
 
 /* What the peaks' mass has to be taken at: 1 / temperature, or 0. */
 float aci_engine_scale(const ac_generate_options *options);
+
+/* How many peaks are wanted: few for a greedy choice. */
+int32_t aci_engine_n_best(const ac_generate_options *options);
 
 /* `history` is the conversation so far. AC_E_NUMERIC when a logit is NaN or
  * all are minus infinity; or what `whole` failed with. */

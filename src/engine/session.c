@@ -215,7 +215,8 @@ void aci_engine_session_cancel(aci_session *session)
 /* ---- logits -------------------------------------------------------------- */
 
 ac_status aci_engine_find_peaks(aci_session *session, int32_t first,
-                                int32_t n_rows, float scale, ac_error *error)
+                                int32_t n_rows, int32_t n_best, float scale,
+                                ac_error *error)
 {
     aci_engine *engine = session->engine;
     int32_t n_vocab = engine->model->shape.n_vocab;
@@ -225,7 +226,7 @@ ac_status aci_engine_find_peaks(aci_session *session, int32_t first,
     status = engine->backend->operations->peaks(
         engine->backend, session->peaks + first,
         session->device_logits + (size_t)first * (size_t)n_vocab, n_rows,
-        n_vocab, scale, error);
+        n_vocab, n_best, scale, error);
     aci_platform_unlock(engine->device_lock);
     return status;
 }

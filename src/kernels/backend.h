@@ -212,11 +212,11 @@ typedef struct aci_backend_operations {
     size_t (*used_bytes)(aci_backend *backend);
 
     /* The peaks (peaks.h) of n_rows rows of logits [n_rows, n_vocab] in device
-     * memory, into host memory; waits. log_sum and mass within a rounding of
-     * float32 exponentials, all else exact. */
+     * memory, n_best of each or more, into host memory; waits. log_sum and
+     * mass within a rounding of float32 exponentials, all else exact. */
     ac_status (*peaks)(aci_backend *backend, aci_peaks *out,
                        const float *logits, int32_t n_rows, int32_t n_vocab,
-                       float scale, ac_error *error);
+                       int32_t n_best, float scale, ac_error *error);
 
     /* Whether `adopt` will find memory for so many bytes of planes: before the
      * minutes that copying them takes. AC_E_NO_MEMORY says what is needed and

@@ -27,9 +27,10 @@ static void sink(aci_choice *heap, int32_t n, int32_t at, aci_choice held)
 
 /* The best so far are a heap; whatever beats its worst takes that one's place.
  * At the end the heap is emptied from behind. */
-static int32_t find_best(aci_choice *best, const float *logits, int32_t n)
+static int32_t find_best(aci_choice *best, const float *logits, int32_t n,
+                         int32_t wanted)
 {
-    int32_t kept = n < ACI_PEAKS ? n : ACI_PEAKS, i;
+    int32_t kept = n < wanted ? n : wanted, i;
 
     for (i = 0; i < kept; i++)
         best[i] = (aci_choice){ logits[i], i };
@@ -48,13 +49,13 @@ static int32_t find_best(aci_choice *best, const float *logits, int32_t n)
 }
 
 void aci_kernels_peaks(aci_peaks *out, const float *logits, int32_t n_vocab,
-                       float scale)
+                       int32_t n_best, float scale)
 {
     double sum = 0.0, mass = 0.0;
     float top;
     int32_t i;
 
-    out->n = find_best(out->best, logits, n_vocab);
+    out->n = find_best(out->best, logits, n_vocab, n_best);
     out->unused = 0;
     top = out->best[0].logit;
     for (i = 0; i < n_vocab; i++)

@@ -18,15 +18,15 @@ typedef struct aci_peaks {
                      * not finite where a logit is NaN, one is infinite or all
                      * are minus infinity */
     double mass;    /* sum of exp((logit - best) * scale); 0 for scale 0 */
-    int32_t n;      /* of `best`: ACI_PEAKS, or the whole of a short row */
+    int32_t n;      /* of `best`: those asked for or more, or the whole row */
     int32_t unused;
     aci_choice best[ACI_PEAKS]; /* largest first; equal ones by their token */
 } aci_peaks;
 
-/* The plain version, for logits in host memory. n_vocab >= 1; scale is
- * 1 / temperature, or 0 where no mass is wanted. Rows with NaN have no order:
- * then log_sum alone means something. */
+/* The plain version, for logits in host memory. n_vocab >= 1; n_best of 1 to
+ * ACI_PEAKS are found; scale is 1 / temperature, or 0 where no mass is wanted.
+ * Rows with NaN have no order: then log_sum alone means something. */
 void aci_kernels_peaks(aci_peaks *out, const float *logits, int32_t n_vocab,
-                       float scale);
+                       int32_t n_best, float scale);
 
 #endif

@@ -178,7 +178,7 @@ static void do_peaks(cuda_bench *b, int i, void *user)
 
     (void)i;
     if (b->backend->operations->peaks(b->backend, &peaks, b->x, 1, *n_vocab,
-                                      1.0f, &error) != AC_OK)
+                                      ACI_PEAKS, 1.0f, &error) != AC_OK)
         cuda_bench_die("peaks", error.message);
 }
 

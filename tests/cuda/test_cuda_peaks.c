@@ -24,7 +24,7 @@ static void find(int32_t n_rows, int32_t n_vocab, float scale)
 
     ck_assert_int_eq(fixture.cuda->operations->peaks(fixture.cuda, found,
                                                      device, n_rows, n_vocab,
-                                                     scale, NULL),
+                                                     1, scale, NULL),
                      AC_OK);
     cuda_fixture_release(device);
 }
@@ -51,7 +51,7 @@ START_TEST(they_are_what_sorting_gives)
         find(sizes[i].n_rows, n, scale);
         for (row = 0; row < sizes[i].n_rows; row++)
             peaks_sample_check(&found[row], logits + (size_t)row * (size_t)n,
-                               n, scale);
+                               n, ACI_PEAKS, scale);
     }
 }
 END_TEST
@@ -93,7 +93,7 @@ START_TEST(empty_segments_add_nothing)
     logits[4500] = 2.0f;
     logits[4501] = 1.0f;
     find(1, N, 1.0f);
-    peaks_sample_check(&found[0], logits, N, 1.0f);
+    peaks_sample_check(&found[0], logits, N, ACI_PEAKS, 1.0f);
 }
 END_TEST
 

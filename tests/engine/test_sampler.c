@@ -48,7 +48,7 @@ static ac_status sample_row(aci_sample *out, float *row,
     const aci_row known = { &peaks, give_row, row };
 
     aci_kernels_peaks(&peaks, row, sampler.n_vocab,
-                      aci_engine_scale(options));
+                      aci_engine_n_best(options), aci_engine_scale(options));
     return aci_engine_sample(out, &sampler, &known, options, history, n,
                              NULL);
 }

@@ -31,7 +31,8 @@ static int by_choice(const void *a, const void *b)
     return (x->token > y->token) - (x->token < y->token);
 }
 
-static void check_order(const aci_peaks *found, const float *logits, int32_t n)
+static void check_order(const aci_peaks *found, const float *logits, int32_t n,
+                        int32_t n_best)
 {
     aci_choice *all = malloc((size_t)n * sizeof *all);
     int32_t i;
@@ -40,7 +41,7 @@ static void check_order(const aci_peaks *found, const float *logits, int32_t n)
     for (i = 0; i < n; i++)
         all[i] = (aci_choice){ logits[i], i };
     qsort(all, (size_t)n, sizeof *all, by_choice);
-    ck_assert_int_eq(found->n, n < ACI_PEAKS ? n : ACI_PEAKS);
+    ck_assert_int_eq(found->n, n < n_best ? n : n_best);
     for (i = 0; i < found->n; i++) {
         ck_assert_int_eq(found->best[i].token, all[i].token);
         ck_assert(found->best[i].logit == all[i].logit);
@@ -49,12 +50,12 @@ static void check_order(const aci_peaks *found, const float *logits, int32_t n)
 }
 
 void peaks_sample_check(const aci_peaks *found, const float *logits, int32_t n,
-                        float scale)
+                        int32_t n_best, float scale)
 {
     long double sum = 0.0L, mass = 0.0L, top = -INFINITY;
     int32_t i;
 
-    check_order(found, logits, n);
+    check_order(found, logits, n, n_best);
     for (i = 0; i < n; i++)
         top = logits[i] > top ? (long double)logits[i] : top;
     for (i = 0; i < n; i++) {

@@ -12,6 +12,6 @@ void peaks_sample_fill(float *logits, int32_t n, aci_random *dice, int holes);
 /* Fails the test unless `found` is what sorting the row and adding it up in
  * long double say. */
 void peaks_sample_check(const aci_peaks *found, const float *logits, int32_t n,
-                        float scale);
+                        int32_t n_best, float scale);
 
 #endif

@@ -21,11 +21,12 @@ START_TEST(they_are_what_sorting_gives)
     aci_platform_random_seed(&dice, 4);
     for (i = 0; i < sizeof lengths / sizeof *lengths; i++)
         for (round = 0; round < 8; round++) {
+            int32_t n_best = round % 3 == 0 ? ACI_PEAKS : 1 + 7 * (round / 3);
             float scale = round == 0 ? 0.0f : 0.3f * (float)round;
 
             peaks_sample_fill(logits, lengths[i], &dice, round % 2);
-            aci_kernels_peaks(&found, logits, lengths[i], scale);
-            peaks_sample_check(&found, logits, lengths[i], scale);
+            aci_kernels_peaks(&found, logits, lengths[i], n_best, scale);
+            peaks_sample_check(&found, logits, lengths[i], n_best, scale);
         }
 }
 END_TEST
@@ -43,12 +44,12 @@ START_TEST(what_is_not_finite_shows_in_the_sum)
             aci_platform_random_seed(&dice, 4);
             peaks_sample_fill(logits, 100, &dice, 0);
             logits[at] = bad[k];
-            aci_kernels_peaks(&found, logits, 100, 1.0f);
+            aci_kernels_peaks(&found, logits, 100, ACI_PEAKS, 1.0f);
             ck_assert(!isfinite(found.log_sum));
         }
     for (at = 0; at < 100; at++)
         logits[at] = -INFINITY;
-    aci_kernels_peaks(&found, logits, 100, 1.0f);
+    aci_kernels_peaks(&found, logits, 100, ACI_PEAKS, 1.0f);
     ck_assert(!isfinite(found.log_sum));
 }
 END_TEST

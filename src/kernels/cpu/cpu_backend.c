@@ -539,7 +539,7 @@ static void close_backend(aci_backend *backend)
 
 static ac_status peaks(aci_backend *backend, aci_peaks *out,
                        const float *logits, int32_t n_rows, int32_t n_vocab,
-                       float scale, ac_error *error)
+                       int32_t n_best, float scale, ac_error *error)
 {
     int32_t i;
 
@@ -547,7 +547,7 @@ static ac_status peaks(aci_backend *backend, aci_peaks *out,
     (void)error;
     for (i = 0; i < n_rows; i++)
         aci_kernels_peaks(&out[i], logits + (size_t)i * (size_t)n_vocab,
-                          n_vocab, scale);
+                          n_vocab, n_best, scale);
     return AC_OK;
 }
 
